@@ -1,0 +1,2 @@
+//! An embedded Kafka-compatible broker for demonstrations and tests.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! All that knows the Kafka protocol: the redpanda sink.
+#![forbid(unsafe_code)]

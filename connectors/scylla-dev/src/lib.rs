@@ -1,0 +1,2 @@
+//! An in-process ScyllaDB for demonstrations and tests: CQL v4 over TCP with a CDC log.
+#![forbid(unsafe_code)]
