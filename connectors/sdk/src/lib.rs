@@ -1,2 +1,40 @@
 //! What a Weir connector is: records in, records out, an honest error in between.
+//!
+//! A *source* is polled for [`Batch`]es: [`Records`] together with the [`Checkpoint`] that covers them. A *sink* is
+//! given records and answers [`Ok`] only when they are durable. The host stands between: it retries, waits, buries dead
+//! letters and saves checkpoints, the same way for every connector, so a connector has none of that.
+//!
+//! Reading order:
+//! * [`record`]: [`Record`], [`Records`], [`Headers`], where a record came from
+//! * [`checkpoint`]: [`Checkpoint`], [`Batch`], and what "covers" means
+//! * [`source`], [`sink`], [`transform`]: the three traits
+//! * [`error`]: [`Error`] and [`ErrorKind`], which alone decides what the host does next
+//! * [`connector`]: typed connectors for authors, erased factories for the host
+//! * [`config`]: reading typed configuration with every problem reported at once
+//! * [`store`], [`context`], [`metrics`], [`backoff`]: what the host lends and what it needs
 #![forbid(unsafe_code)]
+
+pub mod backoff;
+pub mod checkpoint;
+pub mod config;
+pub mod connector;
+pub mod context;
+pub mod error;
+pub mod metrics;
+pub mod record;
+pub mod sink;
+pub mod source;
+pub mod store;
+pub mod transform;
+
+pub use async_trait::async_trait;
+pub use backoff::Backoff;
+pub use checkpoint::{Batch, Checkpoint, Offset, Partition};
+pub use connector::{SinkConnector, SinkFactory, SourceConnector, SourceFactory};
+pub use context::Context;
+pub use error::{Error, ErrorKind, Failed, WriteError};
+pub use record::{Header, HeaderName, Headers, Origin, Record, Records, Timestamp};
+pub use sink::{Order, Sink};
+pub use source::{Commits, Room, Source, Start};
+pub use store::{CheckpointStore, TaskId};
+pub use transform::Transform;
