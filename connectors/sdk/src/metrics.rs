@@ -1,11 +1,15 @@
 //! `Metrics`: a task's figures, as plain atomics that the host reads when it is asked.
 //!
 //! No metrics library here: a connector, linked in or loaded, only adds to numbers, and the host alone decides how they
-//! are shown. Names are Prometheus names without the prefix `weir_`, which the host adds.
+//! are shown. [`names`] lists them all.
+
+pub mod names;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use names::Name;
 
 /// The figures of one task, by name. Cloning shares them.
 #[derive(Clone, Debug, Default)]
@@ -33,24 +37,24 @@ pub enum FigureKind {
 
 impl Metrics {
     /// The counter of this name, made at its first mention.
-    pub fn counter(&self, name: &'static str, help: &'static str) -> Counter {
-        match self.figure(name, help, || FigureKind::Counter(Counter::default())) {
+    pub fn counter(&self, name: Name) -> Counter {
+        match self.figure(name, || FigureKind::Counter(Counter::default())) {
             FigureKind::Counter(counter) => counter,
             _ => Counter::default(),
         }
     }
 
     /// The gauge of this name, made at its first mention.
-    pub fn gauge(&self, name: &'static str, help: &'static str) -> Gauge {
-        match self.figure(name, help, || FigureKind::Gauge(Gauge::default())) {
+    pub fn gauge(&self, name: Name) -> Gauge {
+        match self.figure(name, || FigureKind::Gauge(Gauge::default())) {
             FigureKind::Gauge(gauge) => gauge,
             _ => Gauge::default(),
         }
     }
 
     /// The distribution of this name, made at its first mention.
-    pub fn seconds(&self, name: &'static str, help: &'static str) -> Seconds {
-        match self.figure(name, help, || FigureKind::Seconds(Seconds::default())) {
+    pub fn seconds(&self, name: Name) -> Seconds {
+        match self.figure(name, || FigureKind::Seconds(Seconds::default())) {
             FigureKind::Seconds(seconds) => seconds,
             _ => Seconds::default(),
         }
@@ -61,7 +65,7 @@ impl Metrics {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn figure(&self, name: &'static str, help: &'static str, make: fn() -> FigureKind) -> FigureKind {
+    fn figure(&self, (name, help): Name, make: fn() -> FigureKind) -> FigureKind {
         let mut figures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         figures
             .entry(name)
@@ -150,13 +154,15 @@ mod tests {
     #[test]
     fn a_figure_is_made_once_and_shared() {
         let metrics = Metrics::default();
-        metrics.counter("late_rows_total", "Rows that came late.").add(2);
+        metrics
+            .counter(("late_rows_total", "Rows that came late."))
+            .add(2);
         metrics
             .clone()
-            .counter("late_rows_total", "Rows that came late.")
+            .counter(("late_rows_total", "Rows that came late."))
             .add(3);
-        assert_eq!(metrics.counter("late_rows_total", "").get(), 5);
-        let seconds = metrics.seconds("late_seconds", "How late.");
+        assert_eq!(metrics.counter(("late_rows_total", "")).get(), 5);
+        let seconds = metrics.seconds(("late_seconds", "How late."));
         seconds.observe(Duration::from_millis(1), 1);
         seconds.observe(Duration::from_secs(300), 2);
         let (buckets, sum) = seconds.get();
