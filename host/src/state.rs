@@ -99,14 +99,9 @@ impl Board {
             has_run: false,
             metrics: metrics.clone(),
         };
-        metrics
-            .gauge(names::TASK_STATE)
-            .set(State::Restarting as u8 as f64);
+        metrics.gauge(names::TASK_STATE).set(State::Restarting as u8 as f64);
         self.lines().insert(task.clone(), status);
-        Pen {
-            board: self.clone(),
-            task,
-        }
+        Pen { board: self.clone(), task }
     }
 
     /// Every task's status, by name.
@@ -139,10 +134,7 @@ impl Pen {
 
     /// What the task does now.
     pub fn state(&self) -> State {
-        self.board
-            .lines()
-            .get(&self.task)
-            .map_or(State::Stopped, |status| status.state)
+        self.board.lines().get(&self.task).map_or(State::Stopped, |status| status.state)
     }
 
     fn write(&self, state: State, reason: Option<String>) {
@@ -155,10 +147,7 @@ impl Pen {
             status.reason = reason;
             return;
         }
-        debug_assert!(
-            from.next().contains(&state),
-            "{from:?} may not be followed by {state:?}"
-        );
+        debug_assert!(from.next().contains(&state), "{from:?} may not be followed by {state:?}");
         status.state = state;
         status.since = SystemTime::now();
         status.has_run |= state == State::Running;
@@ -187,11 +176,7 @@ mod tests {
     #[test]
     fn every_state_but_the_last_can_stop_and_none_follows_itself() {
         for state in State::ALL {
-            assert_eq!(
-                state.next().contains(&State::Stopped),
-                state != State::Stopped,
-                "{state:?}"
-            );
+            assert_eq!(state.next().contains(&State::Stopped), state != State::Stopped, "{state:?}");
             assert!(!state.next().contains(&state), "{state:?}");
         }
     }
@@ -199,19 +184,13 @@ mod tests {
     #[test]
     fn the_board_shows_state_reason_and_figure() {
         let (board, metrics) = (Board::default(), Metrics::default());
-        let task = TaskId {
-            pipeline: "orders".into(),
-            sink: "topic".into(),
-        };
+        let task = TaskId { pipeline: "orders".into(), sink: "topic".into() };
         let pen = board.enter(task.clone(), metrics.clone());
         assert!(!board.tasks()[&task].has_run);
         pen.running();
         pen.because(State::Parked, "broker unreachable");
         let status = &board.tasks()[&task];
-        assert_eq!(
-            (status.state, status.reason.as_deref()),
-            (State::Parked, Some("broker unreachable"))
-        );
+        assert_eq!((status.state, status.reason.as_deref()), (State::Parked, Some("broker unreachable")));
         assert!(status.has_run);
         assert_eq!(metrics.gauge(names::TASK_STATE).get(), 2.0);
     }

@@ -1,0 +1,232 @@
+//! A task: one sink of one pipeline, with its own checkpoint, its own state and its own failures.
+//!
+//! The life of a record in it:
+//!
+//! 1. [`reader`] polls the source, beside everything else, for as much as [`budget`] has room for.
+//! 2. [`transforms`] makes of each record none, one or several.
+//! 3. [`lanes`] splits the batch by key; each lane has one write in flight, through the [middleware](crate::middleware).
+//! 4. [`progress`] completes batches in the order they were read, whichever lane was first.
+//! 5. [`saver`] saves the newest completed checkpoint durably, and then tells the source.
+//!
+//! In that order, always: nothing is saved before it is durable in the sink, and nothing is committed at the source
+//! before it is saved. A slow sink fills the budget, and the reader waits.
+
+pub mod budget;
+pub mod lanes;
+pub mod open;
+pub mod progress;
+pub mod reader;
+pub mod saver;
+pub mod transforms;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use weir_sdk::metrics::{Metrics, names};
+use weir_sdk::{Batch, CheckpointStore, Error, ErrorKind, SinkFactory, SourceFactory, TaskId, Transform};
+
+use crate::middleware;
+use crate::middleware::parking::Parking;
+use crate::state::Pen;
+use crate::stop::Stop;
+use budget::{Budget, Share};
+use lanes::{Lanes, Settled};
+use progress::Progress;
+use saver::Saver;
+
+/// All that a task needs to be built, as often as necessary.
+#[derive(Clone)]
+pub struct Spec {
+    /// Which task it is.
+    pub id: TaskId,
+    /// Where records come from.
+    pub source: Arc<dyn SourceFactory>,
+    /// The source's `config:` block, references resolved.
+    pub source_config: serde_json::Value,
+    /// Pure steps in between, in order.
+    pub transforms: Vec<Arc<dyn Transform>>,
+    /// Where records go.
+    pub sink: Arc<dyn SinkFactory>,
+    /// The sink's `config:` block, references resolved.
+    pub sink_config: serde_json::Value,
+    /// Where the checkpoint is kept.
+    pub checkpoints: Arc<dyn CheckpointStore>,
+    /// How it works.
+    pub settings: Settings,
+    /// Its figures.
+    pub metrics: Metrics,
+}
+
+/// How a task works.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Writes in flight, each with its own share of the keys; at least 1.
+    pub lanes: usize,
+    /// The largest write, in records; at least 1.
+    pub batch_records: usize,
+    /// The largest write, in bytes; a single larger record goes alone.
+    pub batch_bytes: usize,
+    /// The most bytes read but not settled.
+    pub in_flight_bytes: usize,
+    /// The shortest time between two saves of the checkpoint.
+    pub checkpoint_interval: Duration,
+    /// What stands in front of the sink.
+    pub middleware: middleware::Settings,
+}
+
+impl Settings {
+    /// The most records read but not settled: enough for every lane to have writes waiting, and a bound where records
+    /// are so small that bytes are none.
+    pub fn in_flight_records(&self) -> usize {
+        self.lanes * self.batch_records * 8
+    }
+}
+
+/// How a task ended without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The source came to its end, and everything is settled and saved.
+    Exhausted,
+    /// It was asked to stop, and everything read is settled and saved.
+    Drained,
+    /// It was asked to stop, and the deadline passed first; what was left is read again next time.
+    Abandoned,
+}
+
+/// Builds the task and runs it until its source ends, it is asked to stop, or something fails for good.
+///
+/// # Errors
+/// What ended it; all that was settled before is saved.
+pub async fn run(spec: &Spec, pen: &Pen, stop: &Stop) -> Result<Ended, Error> {
+    let parking = Parking::new(pen.clone());
+    let opened = tokio::select! {
+        opened = open::open(spec, &parking) => opened?,
+        () = stop.requested() => return Ok(Ended::Drained),
+    };
+    pen.running();
+    let mut saver = Saver::start(spec, opened.identity.clone(), opened.source.commits(), pen.clone());
+    let mut flow = Flow::start(spec, opened, parking, stop);
+    let ended = flow.run(&mut saver, stop).await;
+    flow.close().await;
+    if saver.is_finished() {
+        return ended;
+    }
+    let saved = saver.finish().await;
+    let ended = ended?;
+    saved?;
+    Ok(ended)
+}
+
+/// The moving parts of a running task.
+struct Flow {
+    budget: Budget,
+    batches: mpsc::UnboundedReceiver<(Batch, Share)>,
+    transforms: Vec<Arc<dyn Transform>>,
+    lanes: Lanes,
+    settled: mpsc::UnboundedReceiver<Settled>,
+    progress: Progress,
+    parts: JoinSet<Result<(), Error>>,
+    sink: Arc<dyn weir_sdk::Sink>,
+    metrics: Metrics,
+}
+
+impl Flow {
+    fn start(spec: &Spec, opened: open::Opened, parking: Parking, stop: &Stop) -> Self {
+        let budget = Budget::new(spec.settings.in_flight_records(), spec.settings.in_flight_bytes);
+        let (batches_in, batches) = mpsc::unbounded_channel();
+        let (settled_in, settled) = mpsc::unbounded_channel();
+        let mut parts = JoinSet::new();
+        let reader = reader::Reader::new(opened.source, &spec.settings, budget.clone(), &spec.metrics);
+        parts.spawn(reader.run(batches_in, parking, stop.clone()));
+        let lanes = Lanes::start(&spec.settings, &opened.sink, &settled_in, &mut parts);
+        Self {
+            budget,
+            batches,
+            transforms: spec.transforms.clone(),
+            lanes,
+            settled,
+            progress: Progress::default(),
+            parts,
+            sink: opened.sink,
+            metrics: spec.metrics.clone(),
+        }
+    }
+
+    /// Moves batches from the reader to the lanes and completes them, until nothing is left to do.
+    async fn run(&mut self, saver: &mut Saver, stop: &Stop) -> Result<Ended, Error> {
+        let in_flight = self.metrics.gauge(names::TASK_IN_FLIGHT);
+        let mut reading = true;
+        while reading || !self.progress.is_empty() {
+            tokio::select! {
+                biased;
+                Some(settled) = self.settled.recv() => {
+                    self.progress.settle(settled);
+                    while let Ok(more) = self.settled.try_recv() {
+                        self.progress.settle(more);
+                    }
+                    if let Some(checkpoint) = self.progress.complete() {
+                        saver.save(checkpoint);
+                    }
+                }
+                Some(part) = self.parts.join_next() => ended(part)?,
+                error = saver.failed() => return Err(error),
+                () = stop.deadline() => return Ok(Ended::Abandoned),
+                batch = self.batches.recv(), if reading => match batch {
+                    Some((batch, share)) => self.admit(batch, share, saver)?,
+                    None => reading = false,
+                },
+            }
+            in_flight.set(self.budget.records_taken() as f64);
+        }
+        // The reader has ended, and with it its end of the channel; its error, if any, comes before the answer.
+        self.lanes.finish();
+        while let Some(part) = self.parts.join_next().await {
+            ended(part)?;
+        }
+        Ok(if stop.is_requested() { Ended::Drained } else { Ended::Exhausted })
+    }
+
+    /// Takes one batch in.
+    fn admit(&mut self, batch: Batch, share: Share, saver: &Saver) -> Result<(), Error> {
+        let records = transforms::apply(&self.transforms, batch.records)?;
+        let number = self.progress.begin(batch.checkpoint, share);
+        let parts = self.lanes.send(number, records);
+        self.progress.expect(number, parts);
+        if let Some(checkpoint) = self.progress.complete() {
+            saver.save(checkpoint);
+        }
+        Ok(())
+    }
+
+    /// Ends what still runs and gives the far sides back.
+    async fn close(mut self) {
+        self.lanes.finish();
+        self.parts.shutdown().await;
+        let limit = Duration::from_secs(5);
+        match tokio::time::timeout_at(Instant::now() + limit, self.sink.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the sink did not close cleanly"),
+            Err(_) => tracing::warn!(?limit, "the sink did not close in time"),
+        }
+    }
+}
+
+/// The end of a part: an error of its own, or a panic, which is a bug.
+fn ended(part: Result<Result<(), Error>, tokio::task::JoinError>) -> Result<(), Error> {
+    match part {
+        Ok(ended) => ended,
+        Err(join) if join.is_panic() => {
+            let panic = join.into_panic();
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            Err(Error::new(ErrorKind::Bug, format!("a connector panicked: {text}")))
+        }
+        Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! Opens a task: loads its checkpoint, opens its source there, checks that the two belong together, opens its sink.
+
+use std::sync::Arc;
+
+use weir_sdk::store::Saved;
+use weir_sdk::{Checkpoint, Context, Error, ErrorKind, Sink, Source, Start};
+
+use super::Spec;
+use crate::middleware;
+use crate::middleware::parking::Parking;
+
+/// An open task.
+pub struct Opened {
+    /// What the source reads, by its own name.
+    pub identity: String,
+    /// Goes on after the checkpoint.
+    pub source: Box<dyn Source>,
+    /// The sink behind its middleware.
+    pub sink: Arc<dyn Sink>,
+}
+
+/// Opens everything. What was opened before something failed is closed.
+///
+/// # Errors
+/// What could not be opened, and why.
+pub async fn open(spec: &Spec, parking: &Parking) -> Result<Opened, Error> {
+    let saved = spec.checkpoints.load(&spec.id).await?;
+    let context = Context::new(spec.id.clone(), spec.metrics.clone());
+    let resume = saved.as_ref().map(|saved| saved.checkpoint.clone()).unwrap_or_default();
+    let name = spec.source.name();
+    let source = spec.source.open(spec.source_config.clone(), resume, context.clone()).await;
+    let source = source.map_err(|error| error.context(format_args!("open source {name}")))?;
+    let start = source.start();
+    match open_rest(spec, parking, start, saved, context).await {
+        Ok((identity, sink)) => Ok(Opened { identity, source, sink }),
+        Err(error) => {
+            // The first error is the one to tell.
+            source.close().await.ok();
+            Err(error)
+        }
+    }
+}
+
+async fn open_rest(
+    spec: &Spec,
+    parking: &Parking,
+    start: Start,
+    saved: Option<Saved>,
+    context: Context,
+) -> Result<(String, Arc<dyn Sink>), Error> {
+    let identity = format!("{}:{}", spec.source.name(), start.identity);
+    same_source(saved, &identity)?;
+    if start.checkpoint != Checkpoint::default() {
+        spec.checkpoints.save(&spec.id, &identity, &start.checkpoint).await?;
+    }
+    let name = spec.sink.name();
+    let sink = spec.sink.open(spec.sink_config.clone(), context).await;
+    let sink = sink.map_err(|error| error.context(format_args!("open sink {name}")))?;
+    let sink = middleware::stack(sink, &spec.settings.middleware, &spec.metrics, parking.clone());
+    Ok((identity, sink))
+}
+
+/// A checkpoint of another source means nothing here: going on from it could skip records.
+fn same_source(saved: Option<Saved>, identity: &str) -> Result<(), Error> {
+    match saved {
+        Some(saved) if saved.identity != identity => {
+            let message = format!("the checkpoint belongs to source {}, not to {identity}", saved.identity);
+            let advice = "restore the source it was made for, or give the pipeline or the sink another name, \
+                          which starts from the source's `start` and repeats rather than skips";
+            Err(Error::new(ErrorKind::Config, message).advice(advice))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,1 @@
+//! Whole tasks on a paused clock, with sources and sinks in memory.
