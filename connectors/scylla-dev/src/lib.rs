@@ -1,2 +1,10 @@
 //! An in-process ScyllaDB for demonstrations and tests: CQL v4 over TCP with a CDC log.
 #![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod error;
+pub mod mutation;
+pub mod outcome;
+pub mod schema;
+pub mod storage;
+pub mod value;

@@ -1,0 +1,409 @@
+//! The ways a schema changes, each checked before anything is changed.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use scylla_cql::frame::response::result::{ColumnType, NativeType, UserDefinedType};
+use uuid::Uuid;
+
+use super::table::log_name;
+use super::{Column, ColumnKind, Keyspace, Partitioner, Schema, Table, TableId, TableOptions};
+use crate::error::DbError;
+use crate::value::order::Direction;
+use crate::value::{CqlType, types};
+
+/// What `CREATE KEYSPACE` and `ALTER KEYSPACE` say.
+#[derive(Debug, Clone)]
+pub struct KeyspaceDefinition {
+    /// Its name.
+    pub name: String,
+    /// `class` and the strategy's options.
+    pub replication: BTreeMap<String, String>,
+    /// Stored and shown.
+    pub durable_writes: bool,
+}
+
+/// What `CREATE TABLE` says.
+#[derive(Debug, Clone)]
+pub struct TableDefinition {
+    /// In which keyspace.
+    pub keyspace: String,
+    /// Its name.
+    pub name: String,
+    /// Key columns in key order, the others in any order.
+    pub columns: Vec<ColumnDefinition>,
+    /// What `WITH` says.
+    pub options: TableOptions,
+}
+
+/// A column as `CREATE TABLE` and `ALTER TABLE ADD` say it.
+#[derive(Debug, Clone)]
+pub struct ColumnDefinition {
+    /// Its name.
+    pub name: String,
+    /// What role it plays.
+    pub kind: ColumnKind,
+    /// What it holds.
+    pub typ: CqlType,
+    /// How it sorts, for clustering columns.
+    pub direction: Direction,
+}
+
+impl Schema {
+    /// Adds a keyspace.
+    pub fn create_keyspace(&mut self, definition: KeyspaceDefinition) -> Result<(), DbError> {
+        if self.keyspaces.contains_key(definition.name.as_str()) {
+            return Err(DbError::already_exists(&definition.name, ""));
+        }
+        check_name("Keyspace", &definition.name)?;
+        check_replication(&definition.replication)?;
+        let name: Arc<str> = definition.name.into();
+        let keyspace = Keyspace {
+            name: Arc::clone(&name),
+            replication: definition.replication,
+            durable_writes: definition.durable_writes,
+            tables: BTreeMap::new(),
+            types: BTreeMap::new(),
+        };
+        self.keyspaces.insert(name, Arc::new(keyspace));
+        Ok(())
+    }
+
+    /// Changes a keyspace's replication and durable writes.
+    pub fn alter_keyspace(&mut self, definition: KeyspaceDefinition) -> Result<(), DbError> {
+        check_replication(&definition.replication)?;
+        let keyspace = self.keyspace_mut(&definition.name)?;
+        keyspace.replication = definition.replication;
+        keyspace.durable_writes = definition.durable_writes;
+        Ok(())
+    }
+
+    /// Removes a keyspace with all that is in it.
+    pub fn drop_keyspace(&mut self, name: &str) -> Result<(), DbError> {
+        self.keyspace_mut(name)?;
+        self.keyspaces.remove(name);
+        Ok(())
+    }
+
+    /// Adds a table, and its CDC log if the options say so.
+    pub fn create_table(&mut self, definition: TableDefinition) -> Result<Arc<Table>, DbError> {
+        let TableDefinition { keyspace, name, columns, options } = definition;
+        check_name("Table", &name)?;
+        if self.keyspace(&keyspace)?.tables.contains_key(name.as_str()) {
+            return Err(DbError::already_exists(&keyspace, &name));
+        }
+        let columns = arrange(columns)?;
+        let count = |kind| columns.iter().filter(|column: &&Column| column.kind == kind).count();
+        let table = Table {
+            id: self.new_table_id(),
+            uuid: Uuid::new_v4(),
+            keyspace: Arc::from(keyspace.as_str()),
+            name: Arc::from(name.as_str()),
+            partition_columns: count(ColumnKind::PartitionKey),
+            clustering_columns: count(ColumnKind::Clustering),
+            next_column: columns.len() as u16,
+            columns,
+            options,
+            partitioner: Partitioner::Murmur3,
+            cdc_log: None,
+        };
+        self.put_table(table)
+    }
+
+    /// Adds columns.
+    pub fn add_columns(
+        &mut self,
+        keyspace: &str,
+        table: &str,
+        added: Vec<ColumnDefinition>,
+    ) -> Result<(), DbError> {
+        let mut changed = self.alterable(keyspace, table)?;
+        for column in added {
+            if changed.column(&column.name).is_some() {
+                let message = format!(
+                    "Invalid column name {} because it conflicts with an existing column",
+                    column.name
+                );
+                return Err(DbError::invalid(message));
+            }
+            if column.kind == ColumnKind::Static && changed.clustering_columns == 0 {
+                return Err(DbError::invalid(
+                    "Static columns are not allowed in tables without clustering columns",
+                ));
+            }
+            let id = changed.next_column;
+            changed.next_column += 1;
+            changed.columns.push(Column {
+                id,
+                name: column.name.into(),
+                kind: column.kind,
+                typ: column.typ,
+                direction: Direction::Ascending,
+            });
+        }
+        sort_columns(&mut changed.columns);
+        self.put_table(changed).map(drop)
+    }
+
+    /// Removes columns; what they held is out of reach at once.
+    pub fn drop_columns(&mut self, keyspace: &str, table: &str, dropped: &[String]) -> Result<(), DbError> {
+        let mut changed = self.alterable(keyspace, table)?;
+        for name in dropped {
+            let Some((index, column)) = changed.column(name) else {
+                return Err(DbError::invalid(format!("Column {name} was not found in table {table}")));
+            };
+            if matches!(column.kind, ColumnKind::PartitionKey | ColumnKind::Clustering) {
+                return Err(DbError::invalid(format!("Cannot drop PRIMARY KEY part {name}")));
+            }
+            changed.columns.remove(index);
+        }
+        self.put_table(changed).map(drop)
+    }
+
+    /// Gives a key column another name.
+    pub fn rename_column(
+        &mut self,
+        keyspace: &str,
+        table: &str,
+        from: &str,
+        to: &str,
+    ) -> Result<(), DbError> {
+        let mut changed = self.alterable(keyspace, table)?;
+        if changed.column(to).is_some() {
+            let message = format!(
+                "Cannot rename column {from} to {to} in table {table}; another column of that name already exist"
+            );
+            return Err(DbError::invalid(message));
+        }
+        let Some((index, column)) = changed.column(from) else {
+            return Err(DbError::invalid(format!("Cannot rename unknown column {from} in table {table}")));
+        };
+        if !matches!(column.kind, ColumnKind::PartitionKey | ColumnKind::Clustering) {
+            return Err(DbError::invalid(format!("Cannot rename non PRIMARY KEY part {from}")));
+        }
+        changed.columns[index].name = Arc::from(to);
+        self.put_table(changed).map(drop)
+    }
+
+    /// Replaces a table's options (start from the present ones); enables or disables CDC if they say so.
+    pub fn set_options(&mut self, keyspace: &str, table: &str, options: TableOptions) -> Result<(), DbError> {
+        let mut changed = (**self.table(keyspace, table)?).clone();
+        refuse_system(keyspace)?;
+        if changed.is_cdc_log() && options.cdc.enabled {
+            let message = format!(
+                "Cannot create a CDC log for a table {keyspace}.{table}, because creating nested CDC logs is not allowed"
+            );
+            return Err(DbError::invalid(message));
+        }
+        changed.options = options;
+        self.put_table(changed).map(drop)
+    }
+
+    /// Removes a table and its CDC log.
+    pub fn drop_table(&mut self, keyspace: &str, name: &str) -> Result<(), DbError> {
+        let table = Arc::clone(self.table(keyspace, name)?);
+        if table.is_cdc_log() && self.tables().any(|base| base.cdc_log == Some(table.id)) {
+            return Err(DbError::unauthorized(format!("Cannot DROP cdc log table {name}")));
+        }
+        let keyspace = self.keyspace_mut(keyspace)?;
+        keyspace.tables.remove(name);
+        if table.cdc_log.is_some() {
+            keyspace.tables.remove(log_name(name).as_str());
+        }
+        Ok(())
+    }
+
+    /// Adds a user-defined type.
+    pub fn create_type(
+        &mut self,
+        keyspace: &str,
+        name: &str,
+        fields: Vec<(String, CqlType)>,
+    ) -> Result<(), DbError> {
+        if self.keyspace(keyspace)?.types.contains_key(name) {
+            return Err(DbError::invalid(format!("A user type of name {keyspace}.{name} already exists")));
+        }
+        let definition = UserDefinedType {
+            name: name.to_owned().into(),
+            keyspace: keyspace.to_owned().into(),
+            field_types: fields.into_iter().map(|(name, typ)| (name.into(), typ)).collect(),
+        };
+        self.keyspace_mut(keyspace)?.types.insert(name.to_owned(), Arc::new(definition));
+        Ok(())
+    }
+
+    /// Removes a user-defined type that nothing uses.
+    pub fn drop_type(&mut self, keyspace: &str, name: &str) -> Result<(), DbError> {
+        self.user_type(keyspace, name)?;
+        let wanted = |typ: &CqlType| mentions(typ, keyspace, name);
+        let in_table = self.tables().find(|table| table.columns.iter().any(|column| wanted(&column.typ)));
+        if let Some(table) = in_table {
+            let message = format!(
+                "Cannot drop user type {keyspace}.{name} as it is still used by table {}.{}",
+                table.keyspace, table.name
+            );
+            return Err(DbError::invalid(message));
+        }
+        let keyspace_types = &self.keyspace(keyspace)?.types;
+        let in_type =
+            keyspace_types.values().find(|other| other.field_types.iter().any(|(_, typ)| wanted(typ)));
+        if let Some(other) = in_type {
+            let message = format!(
+                "Cannot drop user type {keyspace}.{name} as it is still used by user type {}",
+                other.name
+            );
+            return Err(DbError::invalid(message));
+        }
+        self.keyspace_mut(keyspace)?.types.remove(name);
+        Ok(())
+    }
+
+    /// Stores a new or changed table, and brings its CDC log in line with it.
+    fn put_table(&mut self, mut table: Table) -> Result<Arc<Table>, DbError> {
+        let log = super::log_table::plan(self, &table)?;
+        if let Some(mut log) = log {
+            if log.id == UNASSIGNED {
+                log.id = self.new_table_id();
+            }
+            table.cdc_log = Some(log.id);
+            self.insert(Arc::new(log))?;
+        } else {
+            table.cdc_log = None;
+        }
+        let table = Arc::new(table);
+        self.insert(Arc::clone(&table))?;
+        Ok(table)
+    }
+
+    fn insert(&mut self, table: Arc<Table>) -> Result<(), DbError> {
+        let keyspace = self.keyspaces.get_mut(&table.keyspace).map(Arc::make_mut);
+        let keyspace = keyspace
+            .ok_or_else(|| DbError::invalid(format!("Keyspace {} does not exist", table.keyspace)))?;
+        keyspace.tables.insert(Arc::clone(&table.name), table);
+        Ok(())
+    }
+
+    fn alterable(&self, keyspace: &str, table: &str) -> Result<Table, DbError> {
+        refuse_system(keyspace)?;
+        let table = self.table(keyspace, table)?;
+        if table.is_cdc_log() {
+            return Err(DbError::invalid(format!(
+                "Cannot alter columns of CDC log table {keyspace}.{}",
+                table.name
+            )));
+        }
+        Ok((**table).clone())
+    }
+
+    fn keyspace_mut(&mut self, name: &str) -> Result<&mut Keyspace, DbError> {
+        refuse_system(name)?;
+        let keyspace = self.keyspaces.get_mut(name).map(Arc::make_mut);
+        keyspace.ok_or_else(|| DbError::invalid(format!("Can't find a keyspace {name}")))
+    }
+
+    fn new_table_id(&mut self) -> TableId {
+        self.next_table += 1;
+        TableId(self.next_table)
+    }
+}
+
+/// A log table that has no id yet.
+pub(crate) const UNASSIGNED: TableId = TableId(0);
+
+fn refuse_system(keyspace: &str) -> Result<(), DbError> {
+    if super::is_system(keyspace) {
+        return Err(DbError::unauthorized(format!("{keyspace} keyspace is not user-modifiable.")));
+    }
+    Ok(())
+}
+
+fn check_name(what: &str, name: &str) -> Result<(), DbError> {
+    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if plain && name.len() <= 192 {
+        return Ok(());
+    }
+    Err(DbError::invalid(format!(
+        "{what} names shouldn't be more than 192 characters long, nor empty, nor hold other than letters, digits and underscores (got \"{name}\")"
+    )))
+}
+
+fn check_replication(replication: &BTreeMap<String, String>) -> Result<(), DbError> {
+    let Some(class) = replication.get("class") else {
+        return Err(DbError::config("Missing mandatory replication strategy class"));
+    };
+    let class = class.rsplit('.').next().unwrap_or(class);
+    if !matches!(class, "SimpleStrategy" | "NetworkTopologyStrategy" | "LocalStrategy" | "EverywhereStrategy")
+    {
+        return Err(DbError::config(format!("Unable to find replication strategy class '{class}'")));
+    }
+    for (name, value) in replication.iter().filter(|(name, _)| *name != "class") {
+        if value.parse::<u32>().is_err() {
+            return Err(DbError::config(format!(
+                "Replication factor must be numeric; found {value} for {name}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Checks the columns of a new table and puts them in the order of `SELECT *`.
+fn arrange(definitions: Vec<ColumnDefinition>) -> Result<Vec<Column>, DbError> {
+    let clustering = definitions.iter().any(|column| column.kind == ColumnKind::Clustering);
+    let mut columns: Vec<Column> = Vec::with_capacity(definitions.len());
+    for definition in definitions {
+        let ColumnDefinition { name, kind, typ, direction } = definition;
+        if columns.iter().any(|column| *column.name == *name) {
+            return Err(DbError::invalid(format!("Multiple definition of identifier {name}")));
+        }
+        if matches!(kind, ColumnKind::PartitionKey | ColumnKind::Clustering) {
+            check_key_type(&name, &typ)?;
+        }
+        if kind == ColumnKind::Static && !clustering {
+            return Err(DbError::invalid(
+                "Static columns are only useful (and thus allowed) if the table has at least one clustering column",
+            ));
+        }
+        if typ == ColumnType::Native(NativeType::Counter) {
+            return Err(DbError::invalid("counter columns are not supported by this server"));
+        }
+        columns.push(Column { id: 0, name: name.into(), kind, typ, direction });
+    }
+    if !columns.iter().any(|column| column.kind == ColumnKind::PartitionKey) {
+        return Err(DbError::invalid("No PRIMARY KEY specified (exactly one required)"));
+    }
+    sort_columns(&mut columns);
+    for (id, column) in columns.iter_mut().enumerate() {
+        column.id = id as u16;
+    }
+    Ok(columns)
+}
+
+fn check_key_type(name: &str, typ: &CqlType) -> Result<(), DbError> {
+    if types::is_multi_cell(typ) {
+        let message = format!(
+            "Invalid non-frozen collection type {} for PRIMARY KEY component {name}",
+            types::name(typ)
+        );
+        return Err(DbError::invalid(message));
+    }
+    if *typ == ColumnType::Native(NativeType::Duration) {
+        return Err(DbError::invalid(format!("duration type is not supported for PRIMARY KEY part {name}")));
+    }
+    Ok(())
+}
+
+/// Key columns keep their order; static and regular ones are sorted by name.
+pub(super) fn sort_columns(columns: &mut [Column]) {
+    columns.sort_by(|l, r| {
+        let name = |column: &Column| {
+            matches!(column.kind, ColumnKind::Static | ColumnKind::Regular).then(|| Arc::clone(&column.name))
+        };
+        l.kind.cmp(&r.kind).then_with(|| name(l).cmp(&name(r)))
+    });
+}
+
+fn mentions(typ: &CqlType, keyspace: &str, name: &str) -> bool {
+    types::walk(typ, &mut |typ| {
+        matches!(typ, ColumnType::UserDefinedType { definition, .. }
+            if definition.keyspace == keyspace && definition.name == name)
+    })
+}

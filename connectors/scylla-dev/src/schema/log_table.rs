@@ -1,0 +1,142 @@
+//! The schema of a CDC log, derived from its base table.
+use std::sync::Arc;
+
+use scylla_cql::frame::response::result::{CollectionType, ColumnType, NativeType};
+use uuid::Uuid;
+
+use super::changes::UNASSIGNED;
+use super::table::log_name;
+use super::{Column, ColumnKind, Partitioner, Schema, Table, TableOptions};
+use crate::error::DbError;
+use crate::value::order::Direction;
+use crate::value::{CqlType, types};
+
+/// The log that `base` needs, if CDC is enabled for it: a new one without an id, or the present one (in use, or left
+/// over from before CDC was disabled) with its columns brought in line.
+pub(super) fn plan(schema: &Schema, base: &Table) -> Result<Option<Table>, DbError> {
+    let name = log_name(&base.name);
+    let existing = schema.keyspace(&base.keyspace)?.tables.get(name.as_str());
+    if !base.options.cdc.enabled {
+        return Ok(None);
+    }
+    match existing {
+        Some(log) if log.is_cdc_log() => Ok(Some(synced(log, base))),
+        Some(_) => Err(DbError::invalid(format!(
+            "Cannot create CDC log table for table {}.{} because a table of name {}.{name} already exists",
+            base.keyspace, base.name, base.keyspace
+        ))),
+        None => Ok(Some(fresh(base, name))),
+    }
+}
+
+fn fresh(base: &Table, name: String) -> Table {
+    let mut log = Table {
+        id: UNASSIGNED,
+        uuid: Uuid::new_v4(),
+        keyspace: Arc::clone(&base.keyspace),
+        name: name.into(),
+        columns: Vec::new(),
+        partition_columns: 1,
+        clustering_columns: 2,
+        next_column: 0,
+        options: options(base),
+        partitioner: Partitioner::Cdc,
+        cdc_log: None,
+    };
+    for (name, kind, typ) in columns(base) {
+        push(&mut log, &name, kind, typ);
+    }
+    super::changes::sort_columns(&mut log.columns);
+    log
+}
+
+/// Keeps ids of columns that stay, so that rows of before stay readable.
+fn synced(log: &Table, base: &Table) -> Table {
+    let mut log = log.clone();
+    let wanted = columns(base);
+    log.columns
+        .retain(|column| wanted.iter().any(|(name, _, typ)| *name == *column.name && *typ == column.typ));
+    for (name, kind, typ) in wanted {
+        if log.column(&name).is_none() {
+            push(&mut log, &name, kind, typ);
+        }
+    }
+    super::changes::sort_columns(&mut log.columns);
+    log
+}
+
+fn push(log: &mut Table, name: &str, kind: ColumnKind, typ: CqlType) {
+    let id = log.next_column;
+    log.next_column += 1;
+    log.columns.push(Column { id, name: Arc::from(name), kind, typ, direction: Direction::Ascending });
+}
+
+fn options(base: &Table) -> TableOptions {
+    let mut options = TableOptions {
+        comment: format!("CDC log for {}.{}", base.keyspace, base.name),
+        gc_grace_seconds: 0,
+        ..TableOptions::default()
+    };
+    let owned = |pairs: &[(&str, String)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
+    options.maps.insert("caching", owned(&[("enabled", "false".to_owned())]));
+    let window = (base.options.cdc.ttl / 24).max(60).div_ceil(60);
+    let compaction = [
+        ("class", "TimeWindowCompactionStrategy".to_owned()),
+        ("compaction_window_size", window.to_string()),
+        ("compaction_window_unit", "MINUTES".to_owned()),
+    ];
+    options.maps.insert("compaction", owned(&compaction));
+    options
+}
+
+/// All columns of the log, key columns first.
+fn columns(base: &Table) -> Vec<(String, ColumnKind, CqlType)> {
+    use ColumnKind as K;
+    use NativeType as N;
+    let native = ColumnType::Native;
+    let mut columns = vec![
+        ("cdc$stream_id".to_owned(), K::PartitionKey, native(N::Blob)),
+        ("cdc$time".to_owned(), K::Clustering, native(N::Timeuuid)),
+        ("cdc$batch_seq_no".to_owned(), K::Clustering, native(N::Int)),
+        ("cdc$operation".to_owned(), K::Regular, native(N::TinyInt)),
+        ("cdc$ttl".to_owned(), K::Regular, native(N::BigInt)),
+        ("cdc$end_of_batch".to_owned(), K::Regular, native(N::Boolean)),
+    ];
+    for column in &base.columns {
+        columns.push((column.name.to_string(), K::Regular, value_type(&column.typ)));
+        if matches!(column.kind, K::PartitionKey | K::Clustering) {
+            continue;
+        }
+        columns.push((format!("cdc$deleted_{}", column.name), K::Regular, native(N::Boolean)));
+        if let Some(typ) = deleted_elements_type(&column.typ) {
+            columns.push((format!("cdc$deleted_elements_{}", column.name), K::Regular, typ));
+        }
+    }
+    columns
+}
+
+/// What a base column's values are in the log: frozen, a list as a map by time-uuid.
+fn value_type(typ: &CqlType) -> CqlType {
+    match typ {
+        ColumnType::Collection { frozen: false, typ: CollectionType::List(item) } => {
+            let key = Box::new(ColumnType::Native(NativeType::Timeuuid));
+            ColumnType::Collection { frozen: true, typ: CollectionType::Map(key, item.clone()) }
+        }
+        typ if types::is_multi_cell(typ) => types::frozen(typ),
+        typ => typ.clone(),
+    }
+}
+
+fn deleted_elements_type(typ: &CqlType) -> Option<CqlType> {
+    let key = match typ {
+        ColumnType::Collection { frozen: false, typ } => match typ {
+            CollectionType::Set(key) | CollectionType::Map(key, _) => key.clone(),
+            _ => Box::new(ColumnType::Native(NativeType::Timeuuid)),
+        },
+        ColumnType::UserDefinedType { frozen: false, .. } => {
+            Box::new(ColumnType::Native(NativeType::SmallInt))
+        }
+        _ => return None,
+    };
+    Some(ColumnType::Collection { frozen: true, typ: CollectionType::Set(key) })
+}

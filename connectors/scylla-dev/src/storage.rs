@@ -1,0 +1,14 @@
+//! All data, in memory: partitions in token order, in each a B-tree of packed rows in clustering order.
+//!
+//! [`Store`] is what the layers above hold. Reads run under [`Store::read`], writes and everything that reads before it
+//! writes under [`Store::write`]: one lock, held for one statement or one page. Deletions are applied to what they cover
+//! when they arrive and remembered for what arrives late, so reading never looks at tombstones, only at expiry.
+mod live;
+mod partition;
+mod ranges;
+mod store;
+mod view;
+
+pub use live::LiveRow;
+pub use store::{Store, Transaction};
+pub use view::{Order, PartitionView, Snapshot, TokenRange};

@@ -1,0 +1,175 @@
+//! One partition: its rows, and the deletions that are remembered for writes that arrive late.
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use super::ranges::RangeTombstones;
+use crate::mutation::merge::{self, newer};
+use crate::mutation::{Mutation, PackedRow, RowPatch, Tombstone};
+use crate::schema::ClusteringRange;
+
+pub(super) type Rows = BTreeMap<Box<[u8]>, Box<[u8]>>;
+
+/// One partition.
+#[derive(Debug, Default)]
+pub(super) struct Partition {
+    pub(super) static_row: Option<Box<[u8]>>,
+    pub(super) rows: Rows,
+    tombstones: Option<Box<Tombstones>>,
+}
+
+/// Deletions; most partitions have none.
+#[derive(Debug, Default)]
+struct Tombstones {
+    partition: Option<Tombstone>,
+    ranges: RangeTombstones,
+}
+
+impl Partition {
+    /// Applies a mutation; the last write wins, so the order of mutations does not matter.
+    pub(super) fn apply(&mut self, mutation: Mutation) {
+        if let Some(tombstone) = mutation.tombstone {
+            self.delete_all(tombstone);
+        }
+        for (range, tombstone) in &mutation.range_tombstones {
+            self.delete_range(range, *tombstone);
+        }
+        if let Some(patch) = mutation.static_row {
+            let shadow = self.partition_shadow();
+            self.static_row = match self.static_row.take() {
+                Some(existing) => {
+                    merge::merge(PackedRow::new(&existing), PackedRow::new(&patch.pack()), shadow)
+                }
+                None => fresh(patch, shadow),
+            };
+        }
+        for (key, patch) in mutation.rows {
+            self.write_row(key.0, patch);
+        }
+    }
+
+    /// Drops what expired before `now` and deletions made before `grace` (seconds since 1970), among rows from `from` on,
+    /// at most `limit` of them. Gives the place to go on from, if there are more.
+    pub(super) fn sweep(&mut self, from: &[u8], limit: usize, (now, grace): (u32, u32)) -> Option<Box<[u8]>> {
+        self.static_row =
+            self.static_row.take().and_then(|row| merge::sweep(PackedRow::new(&row), now, grace));
+        if let Some(tombstones) = &mut self.tombstones {
+            tombstones.partition = tombstones.partition.filter(|tombstone| tombstone.deleted_at >= grace);
+            tombstones.ranges.forget(i64::MIN, grace);
+            if tombstones.partition.is_none() && tombstones.ranges.is_empty() {
+                self.tombstones = None;
+            }
+        }
+        let mut gone = Vec::new();
+        let mut last = None;
+        let mut seen = 0;
+        for (key, row) in self.rows.range_mut::<[u8], _>((Bound::Included(from), Bound::Unbounded)) {
+            if seen == limit {
+                last = Some(key.clone());
+                break;
+            }
+            seen += 1;
+            if !merge::has_garbage(PackedRow::new(row), now, grace) {
+                continue;
+            }
+            match merge::sweep(PackedRow::new(row), now, grace) {
+                Some(rest) => *row = rest,
+                None => gone.push(key.clone()),
+            }
+        }
+        for key in gone {
+            self.rows.remove(&key);
+        }
+        last
+    }
+
+    /// Removes all cells of these columns.
+    pub(super) fn drop_columns(&mut self, dropped: &[u16]) {
+        if let Some(row) = &mut self.static_row {
+            *row = merge::without_columns(PackedRow::new(row), dropped);
+        }
+        for row in self.rows.values_mut() {
+            *row = merge::without_columns(PackedRow::new(row), dropped);
+        }
+    }
+
+    /// Whether there is nothing left to keep.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.static_row.is_none() && self.tombstones.is_none()
+    }
+
+    fn write_row(&mut self, key: Vec<u8>, patch: RowPatch) {
+        let shadow = self.shadow(&key);
+        match self.rows.get_mut(key.as_slice()) {
+            Some(existing) => {
+                match merge::merge(PackedRow::new(existing), PackedRow::new(&patch.pack()), shadow) {
+                    Some(row) => *existing = row,
+                    None => drop(self.rows.remove(key.as_slice())),
+                }
+            }
+            None => {
+                if let Some(row) = fresh(patch, shadow) {
+                    self.rows.insert(key.into_boxed_slice(), row);
+                }
+            }
+        }
+    }
+
+    fn delete_all(&mut self, tombstone: Tombstone) {
+        let tombstones = self.tombstones.get_or_insert_default();
+        tombstones.partition = newer(tombstones.partition, Some(tombstone));
+        tombstones.ranges.forget(tombstone.timestamp, 0);
+        self.static_row =
+            self.static_row.take().and_then(|row| merge::purge(PackedRow::new(&row), tombstone.timestamp));
+        self.purge_rows(&ClusteringRange::all(), tombstone.timestamp);
+    }
+
+    fn delete_range(&mut self, range: &ClusteringRange, tombstone: Tombstone) {
+        if range.is_empty() || tombstone.timestamp <= self.partition_shadow() {
+            return;
+        }
+        self.tombstones.get_or_insert_default().ranges.add(range, tombstone);
+        self.purge_rows(range, tombstone.timestamp);
+    }
+
+    fn purge_rows(&mut self, range: &ClusteringRange, shadow: i64) {
+        let mut gone = Vec::new();
+        for (key, row) in self.rows.range_mut::<[u8], _>(bounds(range)) {
+            match merge::purge(PackedRow::new(row), shadow) {
+                Some(rest) => *row = rest,
+                None => gone.push(key.clone()),
+            }
+        }
+        for key in gone {
+            self.rows.remove(&key);
+        }
+    }
+
+    fn partition_shadow(&self) -> i64 {
+        let tombstone = self.tombstones.as_ref().and_then(|tombstones| tombstones.partition);
+        tombstone.map_or(i64::MIN, |tombstone| tombstone.timestamp)
+    }
+
+    /// The newest deletion that covers the row at `place`.
+    fn shadow(&self, place: &[u8]) -> i64 {
+        let covering = self.tombstones.as_ref().and_then(|tombstones| tombstones.ranges.covering(place));
+        covering.map_or(i64::MIN, |tombstone| tombstone.timestamp).max(self.partition_shadow())
+    }
+}
+
+/// A row where there was none.
+fn fresh(patch: RowPatch, shadow: i64) -> Option<Box<[u8]>> {
+    let packed = patch.pack();
+    // A patch of one statement never deletes what it writes, except where a collection is assigned: one microsecond
+    // before. So only an outside deletion can take something from it.
+    if shadow == i64::MIN { Some(packed) } else { merge::purge(PackedRow::new(&packed), shadow) }
+}
+
+/// A range as the B-tree wants it.
+pub(super) fn bounds(range: &ClusteringRange) -> (Bound<&[u8]>, Bound<&[u8]>) {
+    let end = range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    if range.is_empty() {
+        // B-trees refuse a start behind the end.
+        return (Bound::Included(&range.start), Bound::Excluded(&range.start));
+    }
+    (Bound::Included(&range.start), end)
+}
