@@ -12,6 +12,7 @@
 //! * [`connector`]: typed connectors for authors, erased factories for the host
 //! * [`config`]: reading typed configuration with every problem reported at once
 //! * [`store`], [`context`], [`metrics`], [`backoff`]: what the host lends and what it needs
+//! * `testing` (feature of that name): memory, faults on a script, and the contract battery that every connector passes
 #![forbid(unsafe_code)]
 
 pub mod backoff;
@@ -25,6 +26,8 @@ pub mod record;
 pub mod sink;
 pub mod source;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transform;
 
 pub use async_trait::async_trait;
