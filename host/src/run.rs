@@ -1,0 +1,78 @@
+//! `Host`: all tasks of all pipelines under their supervisors.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use weir_sdk::config::Problem;
+use weir_sdk::metrics::Metrics;
+use weir_sdk::{CheckpointStore, TaskId};
+
+use crate::config::{PipelineConfig, SinkConfig};
+use crate::registry::Registry;
+use crate::state::Board;
+use crate::stop::Stop;
+use crate::supervisor::{self, Outcome};
+use crate::task::Spec;
+
+/// What runs. Dropping it ends everything at once, without draining.
+pub struct Host {
+    tasks: JoinSet<(TaskId, Outcome)>,
+}
+
+impl Host {
+    /// Starts every task of the pipelines, which show their states on `board`; far sides that are not there yet are waited for.
+    ///
+    /// # Errors
+    /// The first pipeline that names a connector which `registry` does not know; a loaded configuration names none.
+    pub fn start(
+        pipelines: &[PipelineConfig],
+        registry: &Registry,
+        checkpoints: &Arc<dyn CheckpointStore>,
+        board: &Board,
+        stop: &Stop,
+    ) -> Result<Self, Problem> {
+        let mut specs = Vec::new();
+        for pipeline in pipelines {
+            for sink in &pipeline.sinks {
+                specs.push(spec(pipeline, sink, registry, checkpoints.clone())?);
+            }
+        }
+        let mut tasks = JoinSet::new();
+        for spec in specs {
+            let (id, stop) = (spec.id.clone(), stop.clone());
+            let pen = board.enter(id.clone(), spec.metrics.clone());
+            tasks.spawn(async move { (id, supervisor::supervise(spec, pen, stop).await) });
+        }
+        Ok(Self { tasks })
+    }
+
+    /// Waits until the last task has ended; how each did, by name.
+    pub async fn ended(mut self) -> Vec<(TaskId, Outcome)> {
+        let mut outcomes = Vec::new();
+        while let Some(ended) = self.tasks.join_next().await {
+            // A supervisor catches the panics of its task and has none of its own; aborted ones have no outcome.
+            outcomes.extend(ended);
+        }
+        outcomes.sort_by(|(a, _), (b, _)| a.cmp(b));
+        outcomes
+    }
+}
+
+fn spec(
+    pipeline: &PipelineConfig,
+    sink: &SinkConfig,
+    registry: &Registry,
+    checkpoints: Arc<dyn CheckpointStore>,
+) -> Result<Spec, Problem> {
+    Ok(Spec {
+        id: TaskId { pipeline: pipeline.name.clone(), sink: sink.name.clone() },
+        source: registry.source(&pipeline.source.connector)?.clone(),
+        source_config: pipeline.source.config().clone(),
+        transforms: Vec::new(),
+        sink: registry.sink(&sink.sink.connector)?.clone(),
+        sink_config: sink.sink.config().clone(),
+        checkpoints,
+        settings: sink.settings.clone(),
+        metrics: Metrics::default(),
+    })
+}

@@ -1,0 +1,64 @@
+//! The command line: which commands there are and which file each lives in.
+
+use std::time::Duration;
+
+use weir_host::config::Lookup;
+use weir_host::stop::Stop;
+use weir_host::telemetry::logs;
+
+use crate::builtin;
+use crate::commands::{connectors, run, schema, validate};
+#[cfg(feature = "dev")]
+use crate::dev;
+use crate::exit::Exit;
+
+/// A connector host for ScyllaDB and Kafka-compatible brokers.
+#[derive(Debug, clap::Parser)]
+#[command(name = "weir", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    /// How the log on standard error is written. Its level comes from RUST_LOG [default: info].
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
+    pub log_format: logs::Format,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    Run(run::Args),
+    #[cfg(feature = "dev")]
+    Dev(dev::Args),
+    Validate(validate::Args),
+    Schema(schema::Args),
+    Connectors(connectors::Args),
+}
+
+impl Cli {
+    /// How long the first signal lets what is in flight drain.
+    pub fn drain(&self) -> Duration {
+        match &self.command {
+            Command::Run(args) => args.host.drain(),
+            #[cfg(feature = "dev")]
+            Command::Dev(args) => args.host.drain(),
+            Command::Validate(_) | Command::Schema(_) | Command::Connectors(_) => Duration::ZERO,
+        }
+    }
+}
+
+impl Command {
+    /// Runs the command until it ends, or until `stop` is asked for and obeyed.
+    ///
+    /// # Errors
+    /// What this machine should have given and did not.
+    pub async fn run(self, lookup: &dyn Lookup, stop: Stop) -> anyhow::Result<Exit> {
+        let registry = builtin::registry()?;
+        match self {
+            Self::Run(args) => run::run(args, &registry, lookup, stop).await,
+            #[cfg(feature = "dev")]
+            Self::Dev(args) => dev::run(args, &registry, stop).await,
+            Self::Validate(args) => Ok(validate::run(&args, &registry, lookup)),
+            Self::Schema(args) => Ok(schema::run(&args, &registry)),
+            Self::Connectors(args) => Ok(connectors::run(&args, &registry)),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What the binary says to a person: results on standard output, complaints on standard error.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+
+use std::io::IsTerminal;
+
+use weir_host::config::Report;
+use weir_sdk::Error;
+
+/// A line of the command's own result.
+pub fn line(text: impl std::fmt::Display) {
+    println!("{text}");
+}
+
+/// Everything that is wrong with pipeline files.
+pub fn report(report: &Report) {
+    if std::io::stderr().is_terminal() { eprintln!("{}", report.styled()) } else { eprintln!("{report}") }
+}
+
+/// Why a command could not do its work, and what to do.
+pub fn error(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+    let ours = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
+    if let Some(advice) = ours.and_then(Error::operator_advice) {
+        eprintln!("help: {advice}");
+    }
+}
