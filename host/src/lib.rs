@@ -1,7 +1,12 @@
 //! The Weir host as a library: configuration, registry, task loop, middleware, checkpoints, supervision, HTTP.
 #![forbid(unsafe_code)]
 
+pub mod config;
+pub mod checkpoints;
+pub mod data_dir;
 pub mod middleware;
+pub mod registry;
+pub mod run;
 pub mod state;
 pub mod stop;
 pub mod supervisor;

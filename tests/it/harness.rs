@@ -1,0 +1,11 @@
+//! What these tests stand on: the real binary as a process, and an independent reader of the destination.
+
+mod arrived;
+mod broker;
+mod process;
+mod reader;
+
+pub(crate) use arrived::Arrived;
+pub(crate) use broker::{Broker, real_kafka};
+pub(crate) use process::{Weir, get};
+pub(crate) use reader::{Read, count, read_topic, until};
