@@ -4,6 +4,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::head::Claimed;
+use crate::load::Pause;
 use crate::store::{LwtError, Reading};
 use crate::{Error, EventEnvelope, EventStore, Head, NewEvent};
 
@@ -53,7 +54,7 @@ impl EventStore {
         let wish = Wish::new(self, head, aggregate_type, events)?;
         let mut seen = head.clone();
         let deadline = Instant::now() + self.options.patience;
-        let mut pause = super::load::Pause::short();
+        let mut pause = Pause::short();
         loop {
             let attempt = wish.next_head(&seen, self.options.clock.now_us());
             let (reading, source) = match self.try_claim(&seen, &attempt, &wish).await {
@@ -62,14 +63,7 @@ impl EventStore {
                 Err(e) if e.is_refusal() => return Err(Error::database("claim the next events", e)),
                 Err(e) => (Reading::Serial, Some(e)),
             };
-            let now = match self.read_claimed(head.aggregate_id, reading).await {
-                Ok(now) => now,
-                Err(damage @ Error::Corrupt { .. }) => return Err(damage),
-                Err(e) => {
-                    let source = source.map_or_else(|| Box::new(e) as _, |lwt| Box::new(lwt) as _);
-                    return Err(Error::Busy { aggregate_id: head.aggregate_id, source: Some(source) });
-                }
-            };
+            let now = self.read_back(head.aggregate_id, reading, deadline).await?;
             match judge(&seen, wish.first_id(), now)? {
                 Verdict::Ours(head) => return Ok(Claim { head, events: wish.events, settled: false }),
                 Verdict::Passed { actual } => return self.settle_or_conflict(attempt, wish, actual).await,
@@ -80,6 +74,25 @@ impl EventStore {
                 return Err(Error::Busy { aggregate_id: head.aggregate_id, source });
             }
             pause.wait().await;
+        }
+    }
+
+    /// The claim as the database has it now, asked for until it answers: without this nobody knows who has won.
+    async fn read_back(
+        &self,
+        aggregate_id: Uuid,
+        reading: Reading,
+        deadline: Instant,
+    ) -> Result<Option<Claimed>, Error> {
+        let mut pause = Pause::short();
+        loop {
+            match self.read_claimed(aggregate_id, reading).await {
+                Err(Error::Database { source, .. }) if Instant::now() >= deadline => {
+                    return Err(Error::Busy { aggregate_id, source: Some(source) });
+                }
+                Err(Error::Database { .. }) => pause.wait().await,
+                answer => return answer,
+            }
         }
     }
 

@@ -128,17 +128,24 @@ impl<A: Aggregate> CommandHandler<A> {
     ) -> Result<Executed<A>, CommandError<A::Refusal>> {
         let mut pause = Pause::new(self.retries.initial, self.retries.max);
         let mut tried = Vec::new();
-        let mut attempt = 1;
+        let mut open = None;
+        let mut attempt = 0;
         loop {
-            match self.attempt(aggregate_id, command, cause, &mut tried).await {
-                Err(CommandError::Store(e))
-                    if e.calls_for_another_try() && attempt < self.retries.attempts =>
-                {
-                    tracing::debug!(%aggregate_id, attempt, error = %e, "deciding again");
-                }
-                done => return done,
-            }
             attempt += 1;
+            let error = match self.attempt(aggregate_id, command, cause, &mut tried).await {
+                Err(CommandError::Store(error)) => error,
+                done => return done,
+            };
+            // While it is open whether an earlier try took effect, only a load can tell, so even a failed one is
+            // tried again, and the last word is that it is open.
+            let again = error.calls_for_another_try() || open.is_some();
+            tracing::debug!(%aggregate_id, attempt, %error, "the command was not carried out");
+            if !again || attempt >= self.retries.attempts {
+                return Err(CommandError::Store(open.unwrap_or(error)));
+            }
+            if matches!(error, Error::Busy { .. } | Error::Unpublished { .. }) {
+                open = Some(error);
+            }
             pause.wait().await;
         }
     }

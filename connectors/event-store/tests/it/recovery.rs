@@ -1,0 +1,161 @@
+//! Appends that stop between their two steps, and who finishes them.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+use weir_event_store::{Claim, Clock, Error, EventStore};
+
+use crate::place::{Place, event, payloads};
+
+/// What a writer leaves behind that dies between the steps, on top of one published event.
+async fn half_an_append(store: &EventStore, id: Uuid) -> Claim {
+    let nothing = store.load(id).await.unwrap().head;
+    let head = store.append(&nothing, "Thing", vec![event("1")]).await.unwrap().head;
+    store.claim(&head, "Thing", vec![event("2"), event("3")]).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_next_load_finishes_what_a_crash_left_half_way_and_the_next_append_goes_on() {
+    let place = Place::find().await;
+    let store = place.store().await;
+    let id = Uuid::new_v4();
+    let claim = half_an_append(&store, id).await;
+    assert_eq!(payloads(&place.event_store(id).await), ["1"], "a claim alone writes no event");
+    assert_eq!(claim.sequence(), 3);
+    let (claim_ts, events) = (claim.claim_ts(), claim.events().to_vec());
+    drop(claim);
+
+    let history = store.load(id).await.unwrap();
+    assert_eq!(history.events[1..], events, "finished exactly as it was claimed");
+    store.append(&history.head, "Thing", vec![event("4")]).await.unwrap();
+    let written = place.assert_sound(id).await;
+    assert_eq!(payloads(&written), ["1", "2", "3", "4"]);
+    assert!(written[1].write_time > claim_ts + 1, "written at a fresh time, above all of the first claim's");
+}
+
+#[tokio::test]
+async fn the_first_append_of_an_aggregate_is_finished_too() {
+    let place = Place::find().await;
+    let store = place.store().await;
+    let id = Uuid::new_v4();
+    let head = store.load(id).await.unwrap().head;
+    drop(store.claim(&head, "Thing", vec![event("1")]).await.unwrap());
+    assert_eq!(store.load(id).await.unwrap().head.sequence(), 1);
+    assert_eq!(payloads(&place.assert_sound(id).await), ["1"]);
+}
+
+#[tokio::test]
+async fn an_append_on_top_of_a_claim_that_nobody_published_is_a_conflict() {
+    let place = Place::find().await;
+    let store = place.store().await;
+    let id = Uuid::new_v4();
+    let nothing = store.load(id).await.unwrap().head;
+    let one = store.append(&nothing, "Thing", vec![event("1")]).await.unwrap().head;
+    drop(store.claim(&one, "Thing", vec![event("2")]).await.unwrap());
+    let error = store.append(&one, "Thing", vec![event("also 2")]).await.unwrap_err();
+    assert!(matches!(error, Error::Conflict { expected: 1, actual: 2, .. }), "{error:?}");
+    store.load(id).await.unwrap();
+    assert_eq!(payloads(&place.assert_sound(id).await), ["1", "2"]);
+}
+
+#[tokio::test]
+async fn many_that_recover_at_once_agree() {
+    let place = Place::find().await;
+    let store = place.store().await;
+    let id = Uuid::new_v4();
+    drop(half_an_append(&store, id).await);
+    let loads: Vec<_> = (0..6)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.load(id).await.unwrap() })
+        })
+        .collect();
+    for load in loads {
+        let history = load.await.unwrap();
+        assert_eq!(history.head.sequence(), 3);
+        assert_eq!(history.events.len(), 3);
+    }
+    assert_eq!(payloads(&place.assert_sound(id).await), ["1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn a_late_batch_of_a_slow_writer_changes_nothing_any_more() {
+    let place = Place::find().await;
+    let mut options = place.options();
+    options.recover_after = Duration::ZERO;
+    let store = place.store_with(options).await;
+    let id = Uuid::new_v4();
+    let claim = half_an_append(&store, id).await;
+    let head = store.load(id).await.unwrap().head;
+    store.append(&head, "Thing", vec![event("4")]).await.unwrap();
+    let before = place.assert_sound(id).await;
+
+    let late = store.publish(claim).await.unwrap();
+    assert_eq!(late.events.len(), 2, "for the writer it has succeeded");
+    assert_eq!(place.assert_sound(id).await, before, "same rows, same write times");
+}
+
+#[tokio::test]
+async fn a_writer_that_was_overtaken_by_a_recovery_with_a_fast_clock_still_writes_after_it() {
+    let place = Place::find().await;
+    let writer = place.store().await;
+    let mut options = place.options();
+    options.recover_after = Duration::ZERO;
+    options.clock = Clock::from_fn(|| Timestamp::now() + SignedDuration::from_secs(3));
+    let recoverer = place.store_with(options).await;
+    let id = Uuid::new_v4();
+    let claim = half_an_append(&writer, id).await;
+    recoverer.load(id).await.unwrap();
+
+    let head = writer.publish(claim).await.unwrap().head;
+    writer.append(&head, "Thing", vec![event("4")]).await.unwrap();
+    assert_eq!(payloads(&place.assert_sound(id).await), ["1", "2", "3", "4"]);
+}
+
+#[tokio::test]
+async fn a_loader_waits_for_a_writer_that_is_only_slow() {
+    let place = Place::find().await;
+    let mut options = place.options();
+    options.recover_after = Duration::from_secs(30);
+    options.patience = Duration::from_secs(60);
+    let store = place.store_with(options).await;
+    let id = Uuid::new_v4();
+    let claim = half_an_append(&store, id).await;
+    let claim_ts = claim.claim_ts();
+    let loading = tokio::spawn({
+        let store = store.clone();
+        async move { store.load(id).await.unwrap() }
+    });
+    store.publish(claim).await.unwrap();
+    assert_eq!(loading.await.unwrap().head.sequence(), 3);
+    let written = place.assert_sound(id).await;
+    assert_eq!(written[1].write_time, claim_ts, "nobody took the claim over");
+}
+
+#[tokio::test]
+async fn a_claim_that_has_aged_is_published_under_a_fresh_time() {
+    let place = Place::find().await;
+    let behind = Arc::new(AtomicI64::new(10));
+    let mut options = place.options();
+    let seconds = Arc::clone(&behind);
+    options.clock =
+        Clock::from_fn(move || Timestamp::now() - SignedDuration::from_secs(seconds.load(Ordering::Relaxed)));
+    let store = place.store_with(options).await;
+    let id = Uuid::new_v4();
+    let claim = half_an_append(&store, id).await;
+    let claim_ts = claim.claim_ts();
+
+    behind.store(0, Ordering::Relaxed); // ten seconds pass
+    let appended = store.publish(claim).await.unwrap();
+    assert_eq!(appended.head.sequence(), 3);
+    let written = place.assert_sound(id).await;
+    assert_eq!(payloads(&written), ["1", "2", "3"]);
+    assert!(
+        written[1].write_time >= claim_ts + 10_000_000,
+        "its own time would be missed by a reader of the log"
+    );
+    store.append(&appended.head, "Thing", vec![event("4")]).await.unwrap();
+    place.assert_sound(id).await;
+}
