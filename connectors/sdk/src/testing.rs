@@ -5,10 +5,11 @@
 //! * [`memory`]: [`MemorySource`] and [`MemorySink`], with handles to look inside
 //! * [`faulty`]: [`FaultySink`], any sink with a script of [`Fault`]s in front
 //! * [`factory`]: any of them as a connector that a registry can hold
+//! * [`contract`]: the battery that every source and sink passes, linked in or loaded
 //!
 //! All waiting is on tokio's clock, so a test that pauses it waits for nothing.
 
-
+pub mod contract;
 pub mod factory;
 pub mod faulty;
 pub mod memory;

@@ -49,8 +49,13 @@ impl FaultySink {
     /// `inner` with one call in `one_in` failing in some way that a retry helps, the same ways for the same seed.
     pub fn random(inner: impl Sink + 'static, seed: u64, one_in: u32) -> Self {
         let faulty = Self::new(inner, []);
-        *lock(&faulty.shared.chance) = Some(Chance::new(seed, one_in));
+        faulty.shake(seed, one_in);
         faulty
+    }
+
+    /// From now on [random](FaultySink::random) faults, where the script has none.
+    pub fn shake(&self, seed: u64, one_in: u32) {
+        *lock(&self.shared.chance) = Some(Chance::new(seed, one_in));
     }
 
     /// Adds a fault at the end of the script.
