@@ -47,7 +47,7 @@ const MOST_DEPTH: usize = 64;
 impl Node {
     pub(super) fn parse(text: &str) -> Result<Self, SyntaxError> {
         serde_yaml::from_str_with_options(text, options()).map_err(|error| SyntaxError {
-            at: error.location().map_or(0..0, bytes),
+            at: error.location().map_or(0..0, |location| shown_at(text, location)),
             message: message(&error),
         })
     }
@@ -94,7 +94,6 @@ fn options() -> Options {
         budget: serde_yaml::budget! {
             max_depth: MOST_DEPTH,
             max_nodes: MOST_NODES,
-            max_documents: 1,
         },
         alias_limits: serde_yaml::alias_limits! {
             max_total_replayed_events: MOST_NODES,
@@ -102,11 +101,28 @@ fn options() -> Options {
     }
 }
 
-/// The first line of what the parser says; a caret shows the rest.
+/// The first line of what the parser says, without the place, which the report shows.
 fn message(error: &serde_yaml::Error) -> String {
     let formatter = serde_yaml::UserMessageFormatter;
     let text = error.render_with_formatter(&formatter);
-    text.lines().next().unwrap_or_default().to_owned()
+    let line = text.lines().next().unwrap_or_default();
+    match line.rsplit_once(" at line ").map_or(line, |(message, _)| message) {
+        "expected string scalar" => "a key must be text".to_owned(),
+        message => message.to_owned(),
+    }
+}
+
+/// The scanner's own errors know line and column only.
+fn shown_at(text: &str, location: Location) -> Range<usize> {
+    if location.span().byte_offset().is_some() {
+        return bytes(location);
+    }
+    let number = |number: u64| usize::try_from(number).unwrap_or(1).max(1) - 1;
+    let lines = text.split_inclusive('\n');
+    let start: usize = lines.clone().take(number(location.line())).map(str::len).sum();
+    let line = lines.clone().nth(number(location.line())).unwrap_or_default();
+    let before: usize = line.chars().take(number(location.column())).map(char::len_utf8).sum();
+    start + before..start + before
 }
 
 fn bytes(location: Location) -> Range<usize> {

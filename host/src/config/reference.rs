@@ -171,9 +171,11 @@ impl Resolver<'_> {
             (format!("`{path}` cannot be used: {why}"), help.to_owned())
         };
         if path.is_empty() {
-            return Err(refusal("the reference names no file"));
+            let help = "write `${file:/path}`";
+            return Err(("this reference names no file".to_owned(), help.to_owned()));
         }
-        let content = self.lookup.file(&self.folder.join(path)).map_err(|error| refusal(&io_reason(&error)))?;
+        let content =
+            self.lookup.file(&self.folder.join(path)).map_err(|error| refusal(&io_reason(&error)))?;
         // Editors and `echo` end a file with a newline that is no part of a password.
         let value = content.strip_suffix('\n').unwrap_or(&content);
         let value = value.strip_suffix('\r').unwrap_or(value);

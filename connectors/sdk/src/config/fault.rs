@@ -133,7 +133,10 @@ impl de::Error for Fault {
     }
 
     fn invalid_value(_: Unexpected<'_>, wanted: &dyn Expected) -> Self {
-        Self::new(format!("expected {wanted}"))
+        match wanted.to_string() {
+            nonzero if nonzero.starts_with("a nonzero ") => Self::new("expected a whole number other than 0"),
+            wanted => Self::new(format!("expected {wanted}")),
+        }
     }
 
     fn invalid_length(length: usize, wanted: &dyn Expected) -> Self {

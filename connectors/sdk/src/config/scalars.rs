@@ -18,20 +18,19 @@ impl<'de> Here<'de, '_> {
     }
 
     pub(super) fn whole_number(&self, least: i128, most: i128) -> Result<i128, Fault> {
-        let wanted = match (least, most) {
-            (0, most) if most <= i128::from(u32::MAX) => format!("a whole number from 0 to {most}"),
-            (0, _) => "a whole number, 0 or more".to_owned(),
-            (least, most) if most <= i128::from(i32::MAX) => format!("a whole number from {least} to {most}"),
-            _ => "a whole number".to_owned(),
-        };
         let number = match self.value {
             Value::Number(number) => (number.as_i64().map(i128::from)).or(number.as_u64().map(i128::from)),
             _ => self.text().and_then(|text| text.trim().parse().ok()),
         };
         match number {
-            Some(number) if (least..=most).contains(&number) => Ok(number),
-            Some(_) => Err(Fault::new(format!("expected {wanted}"))),
-            None => Err(Fault::expected(wanted, self.value)),
+            Some(number) if number < least => {
+                Err(Fault::new(format!("expected a whole number, {least} or more")))
+            }
+            Some(number) if number > most => {
+                Err(Fault::new(format!("expected a whole number, {most} or less")))
+            }
+            Some(number) => Ok(number),
+            None => Err(Fault::expected("a whole number", self.value)),
         }
     }
 

@@ -116,11 +116,11 @@ fn every_problem_is_reported_in_one_run() {
             /compression: unknown value | did you mean `gzip`?
             /labels/a~1b: expected text, found a number | put it in quotes
             /linger: expected a duration | write a number with its unit, for example `100ms`, `10s` or `5m`
-            /pair/1: expected a whole number from 0 to 255
-            /port: expected a whole number from 0 to 65535
-            /ports/1: expected a whole number from 0 to 65535, found text
+            /pair/1: expected a whole number, 255 or less
+            /port: expected a whole number, 65535 or less
+            /ports/1: expected a whole number, found text
             /ratio: expected a number, found text
-            /start/range/from: expected a whole number from 0 to 4294967295
+            /start/range/from: expected a whole number, 0 or more
             /start/range: `to` is missing (key)
             /tls/cert: unknown key `cert` (key) | known keys: ca, verify, password
             /tls/verify: expected `true` or `false`, found text | yes, no, on and off are text in YAML 1.2

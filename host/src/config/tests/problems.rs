@@ -1,0 +1,245 @@
+//! Every problem of every file in one report, each with its place and what to do.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use expect_test::{expect, expect_file};
+use weir_sdk::config::Problem;
+
+use super::{GOOD, connectors, env, good, load, report};
+use crate::config;
+
+#[test]
+fn a_file_without_faults_becomes_a_pipeline_with_the_defaults() {
+    let pipeline = good(GOOD);
+    assert_eq!((pipeline.name.as_str(), pipeline.sinks.len()), ("orders", 1));
+    assert_eq!(pipeline.source.connector, "clock");
+    let settings = &pipeline.sinks[0].settings;
+    assert_eq!((settings.lanes, settings.batch_records, settings.batch_bytes), (4, 1000, 1 << 20));
+    assert_eq!(settings.in_flight_bytes, 64 << 20);
+    assert_eq!(settings.checkpoint_interval, Duration::from_millis(200));
+    assert_eq!(settings.middleware.timeout, Duration::from_secs(10));
+    let retry = &settings.middleware.retry;
+    assert_eq!((retry.initial, retry.max), (Duration::from_millis(100), Duration::from_secs(30)));
+    assert_eq!((retry.attempts, retry.factor), (5, 2.0));
+}
+
+#[test]
+fn every_planted_problem_of_a_file_is_reported_in_one_run() {
+    let report = report(include_str!("planted.yaml"));
+    assert_eq!(report.len(), 21);
+    expect_file!["planted.stderr"].assert_eq(&report.to_string());
+}
+
+#[test]
+fn the_problems_of_all_files_come_in_one_report_in_the_order_of_the_files() {
+    let second = GOOD.replace("rate: 10", "rate: -1");
+    let third = GOOD.replace("name: orders", "name: Orders").replace("topic: order-events", "");
+    let report = load(&[("a.yaml", GOOD), ("b.yaml", &second), ("c.yaml", &third), ("d.yaml", "a: [")]);
+    expect![[r#"
+        error: another pipeline has this name
+         --> b.yaml:1:7
+          |
+        1 | name: orders
+          |       ^^^^^^
+          |
+          = help: the other one is a.yaml
+
+        error: expected a whole number, 0 or more
+         --> b.yaml:4:19
+          |
+        4 |   config: { rate: -1 }
+          |                   ^^
+
+        error: another pipeline has this name
+         --> c.yaml:1:7
+          |
+        1 | name: Orders
+          |       ^^^^^^
+          |
+          = help: the other one is a.yaml
+
+        error: `topic` is missing
+         --> c.yaml:8:5
+          |
+        8 |     config:
+          |     ^^^^^^
+          |
+          = help: topic: Where records go.
+
+        error: unclosed bracket '['
+         --> d.yaml:1:4
+          |
+        1 | a: [
+          |    ^
+
+        5 problems in 3 files
+    "#]]
+    .assert_eq(&report.expect_err("faults").to_string());
+}
+
+#[test]
+fn what_this_version_does_not_have_is_refused_not_ignored() {
+    let text = GOOD.to_owned()
+        + "    retry: { on_exhausted: dead_letter }\n    on_record_error: stop\ndead_letter: { connector: broker }\ntransforms: []\n";
+    expect![[r#"
+        error: this version of Weir does not have dead letters yet
+          --> p.yaml:11:28
+           |
+        11 |     retry: { on_exhausted: dead_letter }
+           |                            ^^^^^^^^^^^
+           |
+           = help: write `park` to wait, or `stop` to stop the task
+
+        error: this version of Weir does not have `on_record_error` yet
+          --> p.yaml:12:5
+           |
+        12 |     on_record_error: stop
+           |     ^^^^^^^^^^^^^^^
+           |
+           = help: remove it; nothing stands in its place
+
+        error: this version of Weir does not have `dead_letter` yet
+          --> p.yaml:13:1
+           |
+        13 | dead_letter: { connector: broker }
+           | ^^^^^^^^^^^
+           |
+           = help: remove it; nothing stands in its place
+
+        error: this version of Weir does not have `transforms` yet
+          --> p.yaml:14:1
+           |
+        14 | transforms: []
+           | ^^^^^^^^^^
+           |
+           = help: remove it; nothing stands in its place
+
+        4 problems in 1 file
+    "#]]
+    .assert_eq(&report(&text).to_string());
+}
+
+#[test]
+fn a_connector_of_the_wrong_kind_or_of_no_name_says_what_there_is() {
+    let text = GOOD
+        .replace("connector: broker", "connector: clock")
+        .replace("connector: clock\n  c", "connector:\n  c");
+    expect![[r#"
+        error: expected text, found no value
+         --> p.yaml:3:3
+          |
+        3 |   connector:
+          |   ^^^^^^^^^
+          |
+          = help: give it a value, or remove the key
+
+        error: this connector is a source, not a sink
+         --> p.yaml:7:16
+          |
+        7 |     connector: clock
+          |                ^^^^^
+          |
+          = help: sink connectors: broker
+
+        2 problems in 1 file
+    "#]]
+    .assert_eq(&report(&text).to_string());
+}
+
+#[test]
+fn a_connector_s_own_check_points_into_the_text() {
+    let text = GOOD.replace("topic: order-events", "topic: \"orders.{event_type\"");
+    expect![[r#"
+        error: the field in `orders.{event_type` does not end
+          --> p.yaml:10:22
+           |
+        10 |       topic: "orders.{event_type"
+           |                      ^^^^^^^^^^^
+           |
+           = help: close it with `}`
+
+        1 problem in 1 file
+    "#]]
+    .assert_eq(&report(&text).to_string());
+}
+
+#[test]
+fn problems_found_when_a_connector_opens_are_shown_in_the_file_too() {
+    let pipeline = good(GOOD);
+    let problem = Problem::new("/topic", "there is no such topic").help("create it");
+    let report = pipeline.report(&pipeline.sinks[0].sink, &[problem]);
+    expect![[r#"
+        error: there is no such topic
+          --> p.yaml:10:14
+           |
+        10 |       topic: order-events
+           |              ^^^^^^^^^^^^
+           |
+           = help: create it
+
+        1 problem in 1 file
+    "#]]
+    .assert_eq(&report.to_string());
+}
+
+#[test]
+fn programs_get_lines_columns_and_pointers() {
+    let json = report(&GOOD.replace("rate: 10", "rate: -1")).to_json();
+    expect![[r#"
+        {
+          "problems": [
+            {
+              "column": 19,
+              "file": "p.yaml",
+              "help": null,
+              "line": 4,
+              "message": "expected a whole number, 0 or more",
+              "pointer": "/source/config/rate"
+            }
+          ]
+        }"#]]
+    .assert_eq(&format!("{json:#}"));
+}
+
+#[test]
+fn files_and_folders_are_found_and_what_is_none_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let registry = connectors::registry();
+    let load = |paths: &[PathBuf]| config::load(paths, &registry, &env);
+    std::fs::create_dir(at("empty")).expect("a folder");
+    std::fs::write(at("b.yml"), GOOD.replace("orders", "two")).expect("written");
+    std::fs::write(at("a.yaml"), GOOD).expect("written");
+    std::fs::write(at(".hidden.yaml"), "no pipeline").expect("written");
+    std::fs::write(at("notes.txt"), "no pipeline").expect("written");
+
+    let pipelines =
+        load(&[folder.path().to_owned(), at("a.yaml")]).expect("two files, one of them named twice");
+    let names: Vec<&str> = pipelines.iter().map(|pipeline| pipeline.name.as_str()).collect();
+    assert_eq!(names, ["orders", "two"]);
+    assert_eq!(pipelines[1].path(), at("b.yml"));
+
+    std::fs::write(at("c.yaml"), b"name: \xff").expect("written");
+    let report = load(&[at("empty"), at("missing.yaml"), at("c.yaml")]).expect_err("faults");
+    let shown = report.to_string().replace(&*folder.path().to_string_lossy(), "DIR");
+    expect![[r#"
+        error: this folder has no pipeline files
+        --> DIR/empty
+         = help: its own *.yaml and *.yml files are read, not those of folders in it
+
+        error: this file cannot be read: there is no such file
+        --> DIR/missing.yaml
+
+        error: this is not text (UTF-8)
+         --> DIR/c.yaml:1:7
+          |
+        1 | name: �
+          |       ^
+          |
+          = help: save the file as UTF-8
+
+        3 problems in 3 files
+    "#]]
+    .assert_eq(&shown);
+}

@@ -1,0 +1,90 @@
+//! `Registry`: the connectors this host knows, by name; built in and loaded ones alike.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use weir_sdk::config::{Problem, name_help};
+use weir_sdk::{SinkFactory, SourceFactory};
+
+/// The connectors this host knows.
+#[derive(Clone, Default)]
+pub struct Registry {
+    sources: BTreeMap<String, Arc<dyn SourceFactory>>,
+    sinks: BTreeMap<String, Arc<dyn SinkFactory>>,
+}
+
+/// Two connectors of one kind claim one name.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("two {kind} connectors are called `{name}`")]
+pub struct Duplicate {
+    kind: &'static str,
+    name: String,
+}
+
+impl Registry {
+    /// Adds a source connector.
+    ///
+    /// # Errors
+    /// There is one of this name.
+    pub fn add_source(&mut self, factory: Arc<dyn SourceFactory>) -> Result<(), Duplicate> {
+        let name = factory.name().to_owned();
+        match self.sources.insert(name.clone(), factory) {
+            None => Ok(()),
+            Some(_) => Err(Duplicate { kind: "source", name }),
+        }
+    }
+
+    /// Adds a sink connector.
+    ///
+    /// # Errors
+    /// There is one of this name.
+    pub fn add_sink(&mut self, factory: Arc<dyn SinkFactory>) -> Result<(), Duplicate> {
+        let name = factory.name().to_owned();
+        match self.sinks.insert(name.clone(), factory) {
+            None => Ok(()),
+            Some(_) => Err(Duplicate { kind: "sink", name }),
+        }
+    }
+
+    /// The source connector of this name.
+    ///
+    /// # Errors
+    /// There is none; the problem lists those that are.
+    pub fn source(&self, name: &str) -> Result<&Arc<dyn SourceFactory>, Problem> {
+        self.sources.get(name).ok_or_else(|| match self.sinks.contains_key(name) {
+            true => Problem::new("", "this connector is a sink, not a source").help(self.known_sources(name)),
+            false => Problem::new("", "there is no such source connector").help(self.known_sources(name)),
+        })
+    }
+
+    /// The sink connector of this name.
+    ///
+    /// # Errors
+    /// There is none; the problem lists those that are.
+    pub fn sink(&self, name: &str) -> Result<&Arc<dyn SinkFactory>, Problem> {
+        self.sinks.get(name).ok_or_else(|| match self.sources.contains_key(name) {
+            true => Problem::new("", "this connector is a source, not a sink").help(self.known_sinks(name)),
+            false => Problem::new("", "there is no such sink connector").help(self.known_sinks(name)),
+        })
+    }
+
+    /// Every source connector, by name.
+    pub fn sources(&self) -> impl Iterator<Item = &Arc<dyn SourceFactory>> {
+        self.sources.values()
+    }
+
+    /// Every sink connector, by name.
+    pub fn sinks(&self) -> impl Iterator<Item = &Arc<dyn SinkFactory>> {
+        self.sinks.values()
+    }
+
+    fn known_sources(&self, given: &str) -> String {
+        let known: Vec<&str> = self.sources.keys().map(String::as_str).collect();
+        name_help(given, &known, "source connectors")
+    }
+
+    fn known_sinks(&self, given: &str) -> String {
+        let known: Vec<&str> = self.sinks.keys().map(String::as_str).collect();
+        name_help(given, &known, "sink connectors")
+    }
+}
