@@ -34,13 +34,14 @@ impl Host {
         let mut specs = Vec::new();
         for pipeline in pipelines {
             for sink in &pipeline.sinks {
-                specs.push(spec(pipeline, sink, registry, checkpoints.clone())?);
+                let spec = spec(pipeline, sink, registry, checkpoints.clone())?;
+                specs.push((spec, pipeline.mask().clone()));
             }
         }
         let mut tasks = JoinSet::new();
-        for spec in specs {
+        for (spec, mask) in specs {
             let (id, stop) = (spec.id.clone(), stop.clone());
-            let pen = board.enter(id.clone(), spec.metrics.clone());
+            let pen = board.enter(id.clone(), spec.metrics.clone()).hiding(mask);
             tasks.spawn(async move { (id, supervisor::supervise(spec, pen, stop).await) });
         }
         Ok(Self { tasks })

@@ -7,6 +7,8 @@ use std::time::SystemTime;
 use weir_sdk::TaskId;
 use weir_sdk::metrics::{Metrics, names};
 
+use crate::config::Mask;
+
 /// What a task does now. The order is that of the metric `weir_task_state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -101,7 +103,7 @@ impl Board {
         };
         metrics.gauge(names::TASK_STATE).set(State::Restarting as u8 as f64);
         self.lines().insert(task.clone(), status);
-        Pen { board: self.clone(), task }
+        Pen { board: self.clone(), task, mask: Mask::default() }
     }
 
     /// Every task's status, by name.
@@ -119,9 +121,16 @@ impl Board {
 pub struct Pen {
     board: Board,
     task: TaskId,
+    mask: Mask,
 }
 
 impl Pen {
+    /// Hides in every reason what the references of a pipeline file stand for.
+    #[must_use]
+    pub fn hiding(self, mask: Mask) -> Self {
+        Self { mask, ..self }
+    }
+
     /// The task runs.
     pub fn running(&self) {
         self.write(State::Running, None);
@@ -129,7 +138,7 @@ impl Pen {
 
     /// The task is in `state`, and why.
     pub fn because(&self, state: State, reason: impl Into<String>) {
-        self.write(state, Some(reason.into()));
+        self.write(state, Some(self.mask.apply(&reason.into()).into_owned()));
     }
 
     /// What the task does now.
