@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 pub use changes::{ColumnDefinition, KeyspaceDefinition, TableDefinition};
 pub use key::{Bounds, ClusteringKey, ClusteringRange, PartitionKey};
+pub use log_table::{CdcLog, LogColumns};
 pub use options::{CdcOptions, DeltaMode, OptionValue, PreimageMode, TableOptions};
 pub use table::{Column, ColumnKind, Partitioner, Table, TableId};
 

@@ -5,7 +5,7 @@ use super::row::{Cell, CellKind, PackedRow, RowWriter, Stamp, Tombstone};
 
 /// Both rows in one. Whatever is not newer than `shadow`, the newest deletion that covers the row from outside (a
 /// range's or the partition's), is left out. `None` when nothing is left.
-pub(crate) fn merge(left: PackedRow<'_>, right: PackedRow<'_>, shadow: i64) -> Option<Box<[u8]>> {
+pub(super) fn merge(left: PackedRow<'_>, right: PackedRow<'_>, shadow: i64) -> Option<RowWriter> {
     let tombstone =
         newer(left.tombstone(), right.tombstone()).filter(|tombstone| tombstone.timestamp > shadow);
     let shadow = tombstone.map_or(shadow, |tombstone| tombstone.timestamp);
@@ -31,12 +31,17 @@ pub(crate) fn merge(left: PackedRow<'_>, right: PackedRow<'_>, shadow: i64) -> O
             out.push(&cell);
         }
     }
-    (tombstone.is_some() || marker.is_some() || out.cells > 0).then(|| out.writer.into_bytes())
+    (tombstone.is_some() || marker.is_some() || out.cells > 0).then(|| out.writer)
+}
+
+/// [`merge`] of a stored row and a patch, ready to be stored.
+pub(crate) fn apply(stored: &[u8], patch: &[u8], shadow: i64) -> Option<Box<[u8]>> {
+    merge(PackedRow::new(stored), PackedRow::new(patch), shadow).map(RowWriter::into_bytes)
 }
 
 /// The row without what a deletion at `shadow` covers. `None` when nothing is left.
 pub(crate) fn purge(row: PackedRow<'_>, shadow: i64) -> Option<Box<[u8]>> {
-    merge(row, PackedRow::EMPTY, shadow)
+    merge(row, PackedRow::EMPTY, shadow).map(RowWriter::into_bytes)
 }
 
 /// The row without what has expired at `now` and without deletions made before `grace` (seconds since 1970).
@@ -61,7 +66,7 @@ pub(crate) fn sweep(row: PackedRow<'_>, now: u32, grace: u32) -> Option<Box<[u8]
 }
 
 /// A row whose cells were written in any order, sorted, one cell to a place.
-pub(super) fn sort(row: PackedRow<'_>) -> Box<[u8]> {
+pub(super) fn sort(row: PackedRow<'_>) -> RowWriter {
     let mut cells: Vec<Cell<'_>> = row.cells().collect();
     cells.sort_by(|l, r| l.place().cmp(&r.place()));
     cells.dedup_by(|next, kept| {
@@ -76,7 +81,7 @@ pub(super) fn sort(row: PackedRow<'_>) -> Box<[u8]> {
     for cell in &cells {
         writer.push(cell);
     }
-    writer.into_bytes()
+    writer
 }
 
 /// The later of two deletions.

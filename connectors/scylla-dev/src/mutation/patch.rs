@@ -44,8 +44,9 @@ impl RowPatch {
         self.push(&Cell { column, path: &[], kind: CellKind::Dead, stamp: stamp_of(tombstone), value: &[] });
     }
 
-    /// Deletes all elements of a collection or user-defined type that is not frozen. An assignment of a whole collection
-    /// clears it one microsecond before it sets the elements.
+    /// Deletes all elements of a collection or user-defined type that is not frozen. Every statement that does so, by
+    /// assignment (also of null or of nothing) or DELETE, does it one microsecond before its timestamp, so that the
+    /// elements it sets survive; the CDC log counts on it.
     pub fn clear(&mut self, column: u16, tombstone: Tombstone) {
         self.push(&Cell {
             column,
@@ -78,14 +79,33 @@ impl RowPatch {
         self.writer.push(cell);
     }
 
-    /// The patch as a row. Cells are in the order they were pushed until [`RowPatch::pack`].
+    /// The patch as a row. Cells are in the order they were pushed until [`RowPatch::sort`].
     pub fn row(&self) -> PackedRow<'_> {
         self.writer.row()
     }
 
-    /// The patch sorted, with writes to the same cell resolved, ready to be stored.
-    pub(crate) fn pack(self) -> Box<[u8]> {
-        if self.sorted { self.writer.into_bytes() } else { merge::sort(self.writer.row()) }
+    /// Sorts the cells and resolves writes to the same one.
+    pub(crate) fn sort(&mut self) {
+        if !self.sorted {
+            self.writer = merge::sort(self.writer.row());
+            self.sorted = true;
+        }
+    }
+
+    /// This and another patch of the same row as one. Neither may delete the row, for nothing is left out here.
+    pub(crate) fn join(mut self, mut other: Self) -> Self {
+        self.sort();
+        other.sort();
+        match merge::merge(self.row(), other.row(), i64::MIN) {
+            Some(row) => Self { writer: row, last: (0, false, Vec::new()), sorted: true },
+            None => self,
+        }
+    }
+
+    /// The patch ready to be stored.
+    pub(crate) fn pack(mut self) -> Box<[u8]> {
+        self.sort();
+        self.writer.into_bytes()
     }
 }
 

@@ -106,6 +106,11 @@ impl<'a> PackedRow<'a> {
         Self(bytes)
     }
 
+    /// The packed form.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// The deletion of the whole row.
     pub fn tombstone(&self) -> Option<Tombstone> {
         self.header().0

@@ -201,7 +201,9 @@ impl Schema {
     /// Removes a table and its CDC log.
     pub fn drop_table(&mut self, keyspace: &str, name: &str) -> Result<(), DbError> {
         let table = Arc::clone(self.table(keyspace, name)?);
-        if table.is_cdc_log() && self.tables().any(|base| base.cdc_log == Some(table.id)) {
+        if table.is_cdc_log()
+            && self.tables().any(|base| base.cdc_log.as_ref().is_some_and(|log| log.table.id == table.id))
+        {
             return Err(DbError::unauthorized(format!("Cannot DROP cdc log table {name}")));
         }
         let keyspace = self.keyspace_mut(keyspace)?;
@@ -264,8 +266,9 @@ impl Schema {
             if log.id == UNASSIGNED {
                 log.id = self.new_table_id();
             }
-            table.cdc_log = Some(log.id);
-            self.insert(Arc::new(log))?;
+            let log = Arc::new(log);
+            table.cdc_log = Some(Arc::new(super::CdcLog::new(&table, Arc::clone(&log))));
+            self.insert(log)?;
         } else {
             table.cdc_log = None;
         }

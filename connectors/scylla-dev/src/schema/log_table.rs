@@ -11,6 +11,48 @@ use crate::error::DbError;
 use crate::value::order::Direction;
 use crate::value::{CqlType, types};
 
+/// A base table's log, and where in it each column of the base table goes.
+#[derive(Debug, Clone)]
+pub struct CdcLog {
+    /// The log table.
+    pub table: Arc<Table>,
+    /// Column id of `cdc$operation`.
+    pub operation: u16,
+    /// Column id of `cdc$ttl`.
+    pub ttl: u16,
+    /// Column id of `cdc$end_of_batch`.
+    pub end_of_batch: u16,
+    /// By column id of the base table.
+    pub columns: Vec<LogColumns>,
+}
+
+/// The log's columns, by id, for one column of the base table.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LogColumns {
+    /// Of the value.
+    pub value: u16,
+    /// Of `cdc$deleted_…`; columns that are not part of the key have it.
+    pub deleted: u16,
+    /// Of `cdc$deleted_elements_…`; collections that are not frozen have it.
+    pub deleted_elements: u16,
+}
+
+impl CdcLog {
+    pub(super) fn new(base: &Table, table: Arc<Table>) -> Self {
+        let id = |name: &str| table.column(name).map_or(u16::MAX, |(_, column)| column.id);
+        let mut columns = vec![LogColumns::default(); usize::from(base.next_column)];
+        for column in &base.columns {
+            columns[usize::from(column.id)] = LogColumns {
+                value: id(&column.name),
+                deleted: id(&format!("cdc$deleted_{}", column.name)),
+                deleted_elements: id(&format!("cdc$deleted_elements_{}", column.name)),
+            };
+        }
+        let (operation, ttl, end_of_batch) = (id("cdc$operation"), id("cdc$ttl"), id("cdc$end_of_batch"));
+        Self { table, operation, ttl, end_of_batch, columns }
+    }
+}
+
 /// The log that `base` needs, if CDC is enabled for it: a new one without an id, or the present one (in use, or left
 /// over from before CDC was disabled) with its columns brought in line.
 pub(super) fn plan(schema: &Schema, base: &Table) -> Result<Option<Table>, DbError> {
@@ -100,7 +142,6 @@ fn columns(base: &Table) -> Vec<(String, ColumnKind, CqlType)> {
         ("cdc$batch_seq_no".to_owned(), K::Clustering, native(N::Int)),
         ("cdc$operation".to_owned(), K::Regular, native(N::TinyInt)),
         ("cdc$ttl".to_owned(), K::Regular, native(N::BigInt)),
-        ("cdc$end_of_batch".to_owned(), K::Regular, native(N::Boolean)),
     ];
     for column in &base.columns {
         columns.push((column.name.to_string(), K::Regular, value_type(&column.typ)));
@@ -112,6 +153,8 @@ fn columns(base: &Table) -> Vec<(String, ColumnKind, CqlType)> {
             columns.push((format!("cdc$deleted_elements_{}", column.name), K::Regular, typ));
         }
     }
+    // Last, as it is what is written last to a log row.
+    columns.push(("cdc$end_of_batch".to_owned(), K::Regular, native(N::Boolean)));
     columns
 }
 

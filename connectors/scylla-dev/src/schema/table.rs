@@ -4,12 +4,12 @@ use std::sync::Arc;
 use scylla_cql::frame::response::result::{CollectionType, ColumnType, NativeType};
 use uuid::Uuid;
 
-use super::{Schema, TableOptions};
+use super::{CdcLog, TableOptions};
 use crate::value::order::{self, Direction};
 use crate::value::{CqlType, types};
 
 /// Names a table's data; never used twice, so a dropped table's data cannot come back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct TableId(pub u32);
 
 /// A table.
@@ -35,8 +35,8 @@ pub struct Table {
     pub options: TableOptions,
     /// How partition keys become tokens.
     pub partitioner: Partitioner,
-    /// The CDC log that writes to this table go to; set while CDC is enabled.
-    pub cdc_log: Option<TableId>,
+    /// The CDC log that writes to this table are recorded in; set while CDC is enabled.
+    pub cdc_log: Option<Arc<CdcLog>>,
 }
 
 /// How partition keys become tokens.
@@ -104,6 +104,15 @@ impl Table {
         self.columns.iter().enumerate().find(|(_, column)| &*column.name == name)
     }
 
+    /// The column of this id.
+    pub fn column_by_id(&self, id: u16) -> Option<&Column> {
+        // In a table that was never altered, ids are places.
+        match self.columns.get(usize::from(id)) {
+            Some(column) if column.id == id => Some(column),
+            _ => self.columns.iter().find(|column| column.id == id),
+        }
+    }
+
     /// Where a key column stands in its key: the `position` of `system_schema.columns`.
     pub fn position(&self, index: usize) -> Option<usize> {
         if index < self.partition_columns {
@@ -117,12 +126,6 @@ impl Table {
     /// Whether rows are plain values under a partition key.
     pub fn has_static_columns(&self) -> bool {
         self.static_columns().next().is_some()
-    }
-
-    /// The CDC log of this table, while CDC is enabled.
-    pub fn log<'s>(&self, schema: &'s Schema) -> Option<&'s Arc<Table>> {
-        self.cdc_log?;
-        schema.table(&self.keyspace, &log_name(&self.name)).ok()
     }
 
     /// Whether this is a CDC log, in use or left over.

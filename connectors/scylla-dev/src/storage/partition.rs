@@ -36,9 +36,7 @@ impl Partition {
         if let Some(patch) = mutation.static_row {
             let shadow = self.partition_shadow();
             self.static_row = match self.static_row.take() {
-                Some(existing) => {
-                    merge::merge(PackedRow::new(&existing), PackedRow::new(&patch.pack()), shadow)
-                }
+                Some(existing) => merge::apply(&existing, &patch.pack(), shadow),
                 None => fresh(patch, shadow),
             };
         }
@@ -48,8 +46,13 @@ impl Partition {
     }
 
     /// Drops what expired before `now` and deletions made before `grace` (seconds since 1970), among rows from `from` on,
-    /// at most `limit` of them. Gives the place to go on from, if there are more.
-    pub(super) fn sweep(&mut self, from: &[u8], limit: usize, (now, grace): (u32, u32)) -> Option<Box<[u8]>> {
+    /// at most `limit` of them. Gives how many it saw, and the place to go on from, if there are more.
+    pub(super) fn sweep(
+        &mut self,
+        from: &[u8],
+        limit: usize,
+        (now, grace): (u32, u32),
+    ) -> (usize, Option<Box<[u8]>>) {
         self.static_row =
             self.static_row.take().and_then(|row| merge::sweep(PackedRow::new(&row), now, grace));
         if let Some(tombstones) = &mut self.tombstones {
@@ -79,7 +82,7 @@ impl Partition {
         for key in gone {
             self.rows.remove(&key);
         }
-        last
+        (seen, last)
     }
 
     /// Removes all cells of these columns.
@@ -100,12 +103,10 @@ impl Partition {
     fn write_row(&mut self, key: Vec<u8>, patch: RowPatch) {
         let shadow = self.shadow(&key);
         match self.rows.get_mut(key.as_slice()) {
-            Some(existing) => {
-                match merge::merge(PackedRow::new(existing), PackedRow::new(&patch.pack()), shadow) {
-                    Some(row) => *existing = row,
-                    None => drop(self.rows.remove(key.as_slice())),
-                }
-            }
+            Some(existing) => match merge::apply(existing, &patch.pack(), shadow) {
+                Some(row) => *existing = row,
+                None => drop(self.rows.remove(key.as_slice())),
+            },
             None => {
                 if let Some(row) = fresh(patch, shadow) {
                     self.rows.insert(key.into_boxed_slice(), row);

@@ -1,14 +1,19 @@
 //! The store: data and schema behind one lock, and the write path.
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
-use super::partition::Partition;
+use super::sweep::Cursor;
+use super::tables::Tables;
 use super::view::Snapshot;
+use crate::cdc::generation::{Generation, Generations};
+use crate::cdc::{self, Recorder};
 use crate::clock::Clock;
 use crate::error::DbError;
 use crate::mutation::Mutation;
-use crate::schema::{PartitionKey, Schema, Table, TableId};
+use crate::schema::{Schema, Table, TableId};
+use crate::system::{self, Node};
 
 /// All data and the schema. Shared by all connections.
 #[derive(Debug)]
@@ -16,18 +21,32 @@ pub struct Store {
     data: RwLock<Data>,
     schema: RwLock<Arc<Schema>>,
     clock: Clock,
+    node: Node,
     last_timestamp: AtomicI64,
+    salt: AtomicU64,
+    /// When the next held-back log rows become readable, µs since 1970.
+    next_release: AtomicI64,
 }
 
 /// What the lock guards.
 #[derive(Debug, Default)]
-struct Data {
-    tables: Tables,
+pub(super) struct Data {
+    pub(super) tables: Tables,
+    pub(super) cursor: Cursor,
+    generations: Generations,
+    late: Vec<LateLog>,
+    /// Log rows held back, by the time at which they become readable.
+    held_back: BTreeMap<i64, Vec<Mutation>>,
 }
 
-/// Partitions by table.
-#[derive(Debug, Default)]
-pub(super) struct Tables(Vec<Option<BTreeMap<PartitionKey, Partition>>>);
+/// Log rows of the next writes to a table are held back.
+#[derive(Debug)]
+struct LateLog {
+    keyspace: String,
+    table: String,
+    writes: u32,
+    delay_micros: i64,
+}
 
 /// The data while this statement alone may look at it and change it.
 #[derive(Debug)]
@@ -38,14 +57,28 @@ pub struct Transaction<'a> {
 }
 
 impl Store {
-    /// An empty store that goes by this clock.
+    /// A store that goes by this clock, with nothing in it but the system tables.
     pub fn new(clock: Clock) -> Self {
-        Self {
+        Self::for_node(clock, Node::default())
+    }
+
+    /// The same, for a node that clients reach elsewhere or that has other tokens.
+    pub fn for_node(clock: Clock, node: Node) -> Self {
+        let seed = uuid::Uuid::new_v4().as_u64_pair().0;
+        let store = Self {
             data: RwLock::default(),
             schema: RwLock::default(),
             clock,
+            node,
             last_timestamp: AtomicI64::new(i64::MIN),
-        }
+            salt: AtomicU64::new(seed),
+            next_release: AtomicI64::new(i64::MAX),
+        };
+        let first = Generation::new(store.clock.micros() / 1000, &store.node.tokens, || store.salt());
+        store.lock().generations.add(first);
+        let installed = store.change_schema(system::create);
+        installed.expect("the definitions of the system tables are constant and checked by a test");
+        store
     }
 
     /// The schema at this moment.
@@ -62,43 +95,106 @@ impl Store {
         let mut next = (**current).clone();
         let result = change(&mut next)?;
         next.version = uuid::Uuid::new_v4();
-        let mut data = self.data.write().unwrap_or_else(PoisonError::into_inner);
+        let mut data = self.lock();
         data.tables.follow(&current, &next);
         *current = Arc::new(next);
+        self.describe(&current, &mut data);
         Ok(result)
     }
 
     /// Looks at the data. Others may read meanwhile, nobody writes.
     pub fn read<T>(&self, look: impl FnOnce(Snapshot<'_>) -> T) -> T {
         let micros = self.clock.micros();
-        let data = self.data.read().unwrap_or_else(PoisonError::into_inner);
+        if micros >= self.next_release.load(Ordering::Acquire) {
+            self.release(&mut self.lock(), micros);
+        }
+        let data: RwLockReadGuard<'_, Data> = self.data.read().unwrap_or_else(PoisonError::into_inner);
         look(Snapshot { tables: &data.tables, micros })
     }
 
     /// Looks at the data and changes it; nobody else reads or writes meanwhile. Conditional statements use this.
     pub fn write<T>(&self, change: impl FnOnce(&mut Transaction<'_>) -> T) -> T {
-        let mut data = self.data.write().unwrap_or_else(PoisonError::into_inner);
+        let mut data = self.lock();
         let micros = self.clock.micros();
+        if micros >= self.next_release.load(Ordering::Acquire) {
+            self.release(&mut data, micros);
+        }
         change(&mut Transaction { data: &mut data, store: self, micros })
     }
 
     /// Removes all rows of a table. Its CDC log stays as it is.
     pub fn truncate(&self, table: &Table) {
-        let mut data = self.data.write().unwrap_or_else(PoisonError::into_inner);
-        data.tables.slot(table.id).clear();
+        self.lock().tables.slot(table.id).clear();
     }
 
     /// A write timestamp, µs since 1970, greater than every one before: the clock's time unless that was given out.
     pub fn timestamp(&self) -> i64 {
         let now = self.clock.micros();
-        let next = |last: i64| Some(now.max(last.saturating_add(1)));
-        let last = self.last_timestamp.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        last.map_or(now, |last| now.max(last.saturating_add(1)))
+        let next = |last: i64| now.max(last.saturating_add(1));
+        let last =
+            self.last_timestamp.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+        last.map_or(now, next)
     }
 
     /// The clock everything here goes by.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// All stream generations, oldest first.
+    pub fn generations(&self) -> Generations {
+        self.data.read().unwrap_or_else(PoisonError::into_inner).generations.clone()
+    }
+
+    /// Makes a new stream generation for writes from `since_millis` (ms since 1970) on, as a change of the ring would.
+    pub fn new_generation(&self, since_millis: i64) {
+        let generation = Generation::new(since_millis, &self.node.tokens, || self.salt());
+        let schema = self.schema();
+        let mut data = self.lock();
+        data.generations.add(generation);
+        self.describe(&schema, &mut data);
+    }
+
+    /// Holds back the log rows of the next `writes` statements on a table for `delay`.
+    pub(crate) fn delay_log_rows(&self, keyspace: &str, table: &str, writes: u32, delay: Duration) {
+        let delay_micros = i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
+        let (keyspace, table) = (keyspace.to_owned(), table.to_owned());
+        self.lock().late.push(LateLog { keyspace, table, writes, delay_micros });
+    }
+
+    /// Forgets what has expired, among the next `rows` rows of a walk through all tables.
+    pub(crate) fn sweep(&self, rows: usize) {
+        let schema = self.schema();
+        self.lock().sweep(&schema, rows, self.clock.seconds());
+    }
+
+    /// Writes the system tables anew.
+    fn describe(&self, schema: &Schema, data: &mut Data) {
+        for (table, mutations) in system::describe(schema, &self.node, &data.generations) {
+            data.tables.slot(table).clear();
+            mutations.into_iter().for_each(|mutation| data.tables.apply(mutation));
+        }
+    }
+
+    fn release(&self, data: &mut Data, micros: i64) {
+        let later = data.held_back.split_off(&micros.saturating_add(1));
+        for mutation in std::mem::replace(&mut data.held_back, later).into_values().flatten() {
+            data.tables.apply(mutation);
+        }
+        let next = data.held_back.keys().next().copied().unwrap_or(i64::MAX);
+        self.next_release.store(next, Ordering::Release);
+    }
+
+    fn lock(&self) -> RwLockWriteGuard<'_, Data> {
+        self.data.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number unlike all others: a counter, mixed.
+    fn salt(&self) -> u64 {
+        let count = self.salt.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        let mixed = (count ^ (count >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
     }
 }
 
@@ -116,42 +212,56 @@ impl Transaction<'_> {
     /// Applies the mutations of one statement or batch, and what the CDC logs record of them: all or, if there is an
     /// error, none.
     pub fn apply(&mut self, mutations: Vec<Mutation>) -> Result<(), DbError> {
-        for mutation in mutations {
-            let partitions = self.data.tables.slot(mutation.table.id);
-            partitions.entry(mutation.key.clone()).or_default().apply(mutation);
+        let mutations = cdc::gather(mutations);
+        let recorder = Recorder {
+            generations: &self.data.generations,
+            micros: self.micros,
+            salt: &|| self.store.salt(),
+        };
+        let mut recorded = Vec::new();
+        for mutation in mutations.iter().filter(|mutation| mutation.table.cdc_log.is_some()) {
+            let tables = &self.data.tables;
+            let before = |place: Option<&[u8]>| tables.stored(mutation.table.id, &mutation.key, place);
+            recorded.push((mutation.table.id, recorder.record(mutation, &before)?));
         }
+        if !recorded.is_empty() {
+            self.log(&mutations, recorded);
+        }
+        mutations.into_iter().for_each(|mutation| self.data.tables.apply(mutation));
         Ok(())
+    }
+
+    fn log(&mut self, mutations: &[Mutation], recorded: Vec<(TableId, Vec<Mutation>)>) {
+        let late = self.data.late_tables(mutations);
+        for (base, rows) in recorded {
+            match late.iter().find(|(table, _)| *table == base) {
+                Some((_, delay)) => {
+                    let due = self.micros.saturating_add(*delay);
+                    self.data.held_back.entry(due).or_default().extend(rows);
+                    self.store.next_release.fetch_min(due, Ordering::AcqRel);
+                }
+                None => rows.into_iter().for_each(|mutation| self.data.tables.apply(mutation)),
+            }
+        }
     }
 }
 
-impl Tables {
-    pub(super) fn get(&self, table: TableId) -> Option<&BTreeMap<PartitionKey, Partition>> {
-        self.0.get(table.0 as usize)?.as_ref()
-    }
-
-    fn slot(&mut self, table: TableId) -> &mut BTreeMap<PartitionKey, Partition> {
-        let index = table.0 as usize;
-        if self.0.len() <= index {
-            self.0.resize_with(index + 1, || None);
-        }
-        self.0[index].get_or_insert_default()
-    }
-
-    /// Removes the data of tables and columns that `next` no longer has.
-    fn follow(&mut self, current: &Schema, next: &Schema) {
-        for before in current.tables() {
-            let Some(after) = next.tables().find(|table| table.id == before.id) else {
-                if let Some(slot) = self.0.get_mut(before.id.0 as usize) {
-                    *slot = None;
-                }
-                continue;
+impl Data {
+    /// The tables among those of one statement whose log rows are held back, and for how long; counts the statement.
+    fn late_tables(&mut self, mutations: &[Mutation]) -> Vec<(TableId, i64)> {
+        let mut tables = Vec::new();
+        for late in &mut self.late {
+            let hit = |mutation: &&Mutation| {
+                *mutation.table.name == *late.table && *mutation.table.keyspace == *late.keyspace
             };
-            let kept = |id: u16| after.columns.iter().any(|column| column.id == id);
-            let dropped: Vec<u16> =
-                before.columns.iter().map(|column| column.id).filter(|id| !kept(*id)).collect();
-            if !dropped.is_empty() {
-                self.slot(before.id).values_mut().for_each(|partition| partition.drop_columns(&dropped));
+            if let Some(mutation) = mutations.iter().find(hit)
+                && !tables.iter().any(|(table, _)| *table == mutation.table.id)
+            {
+                late.writes = late.writes.saturating_sub(1);
+                tables.push((mutation.table.id, late.delay_micros));
             }
         }
+        self.late.retain(|late| late.writes > 0);
+        tables
     }
 }

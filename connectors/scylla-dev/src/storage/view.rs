@@ -3,9 +3,9 @@ use std::ops::{Bound, ControlFlow};
 
 use bytes::Bytes;
 
-use super::live::LiveRow;
 use super::partition::{Partition, bounds};
-use super::store::Tables;
+use super::tables::Tables;
+use crate::mutation::LiveRow;
 use crate::schema::{ClusteringKey, ClusteringRange, PartitionKey, Table};
 
 /// The data while the store is locked, and the time at which it is looked at.

@@ -84,9 +84,23 @@ pub(super) fn sized<'a>(rest: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     Some(Some(value))
 }
 
+/// What the value of a list is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lists {
+    /// The elements in order.
+    AsLists,
+    /// The elements by the time-uuid that orders them, as CDC logs have them.
+    AsMaps,
+}
+
 /// Puts the live elements of a column that is not frozen together to its value, appended to `out`; `false` when there
 /// are none, which is null.
-pub fn assemble<'a>(column: &Column, elements: impl Iterator<Item = Cell<'a>>, out: &mut Vec<u8>) -> bool {
+pub fn assemble<'a>(
+    column: &Column,
+    lists: Lists,
+    elements: impl Iterator<Item = Cell<'a>>,
+    out: &mut Vec<u8>,
+) -> bool {
     match &column.typ {
         ColumnType::UserDefinedType { definition, .. } => {
             let mut cells = elements.peekable();
@@ -107,7 +121,7 @@ pub fn assemble<'a>(column: &Column, elements: impl Iterator<Item = Cell<'a>>, o
             out.put_i32(0);
             let mut count = 0_i32;
             for cell in elements {
-                if !matches!(typ, CollectionType::List(_)) {
+                if lists == Lists::AsMaps || !matches!(typ, CollectionType::List(_)) {
                     put_sized(out, |out| column.path_value(cell.path, out));
                 }
                 if !matches!(typ, CollectionType::Set(_)) {

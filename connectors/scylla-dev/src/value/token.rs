@@ -2,6 +2,13 @@
 
 /// The token of a serialized partition key under `Murmur3Partitioner`.
 pub fn murmur3(key: &[u8]) -> i64 {
+    let token = (murmur3_128(key) >> 64) as i64;
+    // The smallest number stands for "before every token".
+    if token == i64::MIN { i64::MAX } else { token }
+}
+
+/// All of the hash.
+pub(crate) fn murmur3_128(key: &[u8]) -> u128 {
     const C1: u64 = 0x87c3_7b91_1142_53d5;
     const C2: u64 = 0x4cf5_ad43_2745_937f;
     let (mut h1, mut h2) = (0_u64, 0_u64);
@@ -30,9 +37,9 @@ pub fn murmur3(key: &[u8]) -> i64 {
     h2 ^= length;
     h1 = h1.wrapping_add(h2);
     h2 = h2.wrapping_add(h1);
-    let token = mix(h1).wrapping_add(mix(h2)) as i64;
-    // The smallest number stands for "before every token".
-    if token == i64::MIN { i64::MAX } else { token }
+    let (h1, h2) = (mix(h1), mix(h2));
+    let h1 = h1.wrapping_add(h2);
+    (u128::from(h1) << 64) | u128::from(h2.wrapping_add(h1))
 }
 
 /// The token of a partition of a CDC log: the first half of its stream id; ids of another length sort first.

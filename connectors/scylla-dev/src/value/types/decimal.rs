@@ -52,7 +52,7 @@ pub(crate) fn decode(mut next: impl FnMut() -> Option<u8>, out: &mut Vec<u8>) ->
 }
 
 /// The absolute value of a two's complement number, big endian.
-fn magnitude(value: &[u8], negative: bool) -> Vec<u8> {
+pub(crate) fn magnitude(value: &[u8], negative: bool) -> Vec<u8> {
     if !negative {
         return value.to_vec();
     }
@@ -67,7 +67,7 @@ fn magnitude(value: &[u8], negative: bool) -> Vec<u8> {
 }
 
 /// Base 256 to base 10, without leading zeros.
-fn to_digits(mut bytes: Vec<u8>) -> Vec<u8> {
+pub(crate) fn to_digits(mut bytes: Vec<u8>) -> Vec<u8> {
     let mut digits = Vec::new();
     while bytes.iter().any(|&byte| byte != 0) {
         let mut rest = 0_u16;
@@ -83,7 +83,7 @@ fn to_digits(mut bytes: Vec<u8>) -> Vec<u8> {
 }
 
 /// Base 10 to two's complement, big endian.
-fn write_signed(digits: &[u8], negative: bool, out: &mut Vec<u8>) {
+pub(crate) fn write_signed(digits: &[u8], negative: bool, out: &mut Vec<u8>) {
     let mut little: Vec<u8> = vec![];
     for &digit in digits {
         let mut carry = u16::from(digit);

@@ -4,6 +4,7 @@ use bytes::BufMut;
 use crate::mutation::{Cell, CellKind, PackedRow, Stamp};
 use crate::outcome::RowsBody;
 use crate::schema::{Column, Table};
+use crate::value::collection::{self, Lists};
 use crate::value::order;
 
 /// A live row of a partition (or its static row, which has no clustering key).
@@ -19,13 +20,13 @@ pub struct LiveRow<'a> {
 
 impl<'a> LiveRow<'a> {
     /// Makes room to look at rows of `table` at `now` (seconds since 1970).
-    pub(super) fn new(table: &'a Table, now: u32) -> Self {
+    pub(crate) fn new(table: &'a Table, now: u32) -> Self {
         let index = vec![0; usize::from(table.next_column)];
         Self { table, place: &[], row: PackedRow::EMPTY, now, index }
     }
 
     /// Looks at this row; `false` when nothing in it lives.
-    pub(super) fn look_at(&mut self, place: &'a [u8], packed: &'a [u8]) -> bool {
+    pub(crate) fn look_at(&mut self, place: &'a [u8], packed: &'a [u8]) -> bool {
         self.place = place;
         self.row = PackedRow::new(packed);
         self.index.fill(0);
@@ -82,7 +83,7 @@ impl<'a> LiveRow<'a> {
         match column.kind {
             K::Clustering => self.read_clustering(column, out),
             _ if column.is_multi_cell() => {
-                crate::value::collection::assemble(column, self.elements(column), out)
+                collection::assemble(column, Lists::AsLists, self.elements(column), out)
             }
             _ => match self.cell(column) {
                 Some(cell) => {
