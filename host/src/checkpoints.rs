@@ -4,9 +4,9 @@
 //! one file, saves that arrive while an fsync runs are written together and share the next one: a hundred tasks that
 //! save every 200 ms cost one fsync at a time, not five hundred a second.
 //!
-//! * [`format`](self): what the bytes mean, and what of them can be trusted after a crash
-//! * [`journal`](self): appends, what a failed append leaves behind, and compaction
-//! * [`disk`](self): the few file operations, and their errors as advice
+//! * `format`: what the bytes mean, and what of them can be trusted after a crash
+//! * `journal`: appends, what a failed append leaves behind, and compaction
+//! * `disk`: the few file operations, and their errors as advice
 //!
 //! All file work happens on the thread, none on the runtime.
 

@@ -1,9 +1,10 @@
 //! The Weir host as a library: configuration, registry, task loop, middleware, checkpoints, supervision, HTTP.
 #![forbid(unsafe_code)]
 
-pub mod config;
 pub mod checkpoints;
+pub mod config;
 pub mod data_dir;
+pub mod http;
 pub mod middleware;
 pub mod registry;
 pub mod run;
@@ -11,3 +12,4 @@ pub mod state;
 pub mod stop;
 pub mod supervisor;
 pub mod task;
+pub mod telemetry;
