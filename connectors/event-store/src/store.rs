@@ -99,7 +99,7 @@ impl EventStore {
         statement: &PreparedStatement,
         values: impl SerializeRow,
     ) -> Result<bool, LwtError> {
-        let result = self.execute(statement, values).await?;
+        let result = self.execute(statement, values).await.map_err(|e| LwtError::Execution(Box::new(e)))?;
         let rows = result.into_rows_result().map_err(|_| LwtError::NoVerdict)?;
         // Cassandra adds the old columns only when it did not apply, ScyllaDB always: so this one is found by name.
         let (at, _) = rows.column_specs().get_by_name("[applied]").ok_or(LwtError::NoVerdict)?;
@@ -124,7 +124,7 @@ impl EventStore {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LwtError {
     #[error(transparent)]
-    Execution(#[from] ExecutionError),
+    Execution(Box<ExecutionError>),
     #[error("the answer to a conditional write has no column `[applied]`")]
     NoVerdict,
 }

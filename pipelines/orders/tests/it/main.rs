@@ -1,4 +1,7 @@
 //! The example against a server over TCP: real Cassandra or ScyllaDB where `SCYLLA_NODES` names one, otherwise the
 //! in-process development server.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helper functions too")]
+#![expect(clippy::print_stdout, reason = "which server a test used is part of its output")]
+
 mod load;
 mod place;
