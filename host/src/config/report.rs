@@ -88,7 +88,7 @@ impl Report {
             shown.push_str(&renderer.render(&[finding.group()]));
             shown.push_str("\n\n");
         }
-        shown + &self.summary() + "\n"
+        shown + &self.summary()
     }
 
     /// `3 problems in 2 files`

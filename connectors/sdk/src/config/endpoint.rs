@@ -94,6 +94,7 @@ impl JsonSchema for Endpoint {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
+            "title": "address",
             "type": "string",
             "description": "A host and perhaps a port.",
             "examples": ["127.0.0.1:9042", "scylla-1:9042"]

@@ -48,6 +48,7 @@ impl JsonSchema for Secret {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
+            "title": "secret",
             "type": "string",
             "format": "password",
             "description": "A secret; best given as a reference, ${env:NAME} or ${file:/path}."

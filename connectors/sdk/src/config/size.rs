@@ -120,6 +120,7 @@ impl JsonSchema for ByteSize {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
+            "title": "size",
             "type": ["string", "integer"],
             "minimum": 0,
             "pattern": r"^\s*\d+\s*([KkMmGgTt]?[Bb]|[KkMmGgTt][Ii][Bb])?\s*$",

@@ -52,8 +52,7 @@ fn windows_line_ends_and_byte_order_marks_change_nothing() {
         4 |   config: { rate: -1 }
           |                   ^^
 
-        1 problem in 1 file
-    "#]]
+        1 problem in 1 file"#]]
     .assert_eq(&report(&text.replace("rate: 10", "rate: -1")).to_string());
 }
 
@@ -75,8 +74,7 @@ fn letters_of_any_alphabet_keep_columns_right() {
         4 |   config: { "größe 🔑": 1, rate: -1 }
           |                                  ^^
 
-        2 problems in 1 file
-    "#]]
+        2 problems in 1 file"#]]
     .assert_eq(&report(&text).to_string());
 }
 
@@ -109,8 +107,7 @@ fn anchors_and_merges_are_followed_and_shown_where_they_are_used() {
            |
            = help: known keys: brokers, topic, compression, buffer, retries, tls
 
-        3 problems in 1 file
-    "#]]
+        3 problems in 1 file"#]]
     .assert_eq(&report(&text).to_string());
     let merged = GOOD.replace("    config:", "    config: &b")
         + "  - name: two\n    connector: broker\n    config: { <<: *b, topic: other }\n";
@@ -189,8 +186,7 @@ fn what_is_no_yaml_is_said_with_its_place() {
         2 | [1, 2]: b
           | ^
 
-        9 problems in 9 files
-    "#]]
+        9 problems in 9 files"#]]
     .assert_eq(&load(&texts).expect_err("faults").to_string());
 }
 
@@ -235,8 +231,7 @@ fn an_empty_file_and_one_that_is_no_map_say_what_a_pipeline_is() {
           |
           = help: known keys: name, source, sinks, checkpoint
 
-        4 problems in 4 files
-    "#]]
+        4 problems in 4 files"#]]
     .assert_eq(&report.expect_err("faults").to_string());
 }
 
@@ -251,6 +246,6 @@ fn too_much_is_refused_quickly() {
     let wide = format!("name: [{}]", "x, ".repeat(100_000));
     for text in [bomb, deep, wide] {
         let shown = report(&text).to_string();
-        assert!(shown.ends_with("1 problem in 1 file\n") && shown.len() < 2_000, "{}", shown.len());
+        assert!(shown.ends_with("1 problem in 1 file") && shown.len() < 2_000, "{}", shown.len());
     }
 }

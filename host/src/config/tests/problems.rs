@@ -73,8 +73,7 @@ fn the_problems_of_all_files_come_in_one_report_in_the_order_of_the_files() {
         1 | a: [
           |    ^
 
-        5 problems in 3 files
-    "#]]
+        5 problems in 3 files"#]]
     .assert_eq(&report.expect_err("faults").to_string());
 }
 
@@ -115,8 +114,7 @@ fn what_this_version_does_not_have_is_refused_not_ignored() {
            |
            = help: remove it; nothing stands in its place
 
-        4 problems in 1 file
-    "#]]
+        4 problems in 1 file"#]]
     .assert_eq(&report(&text).to_string());
 }
 
@@ -142,8 +140,7 @@ fn a_connector_of_the_wrong_kind_or_of_no_name_says_what_there_is() {
           |
           = help: sink connectors: broker
 
-        2 problems in 1 file
-    "#]]
+        2 problems in 1 file"#]]
     .assert_eq(&report(&text).to_string());
 }
 
@@ -159,8 +156,7 @@ fn a_connector_s_own_check_points_into_the_text() {
            |
            = help: close it with `}`
 
-        1 problem in 1 file
-    "#]]
+        1 problem in 1 file"#]]
     .assert_eq(&report(&text).to_string());
 }
 
@@ -178,8 +174,7 @@ fn problems_found_when_a_connector_opens_are_shown_in_the_file_too() {
            |
            = help: create it
 
-        1 problem in 1 file
-    "#]]
+        1 problem in 1 file"#]]
     .assert_eq(&report.to_string());
 }
 
@@ -239,7 +234,6 @@ fn files_and_folders_are_found_and_what_is_none_is_said() {
           |
           = help: save the file as UTF-8
 
-        3 problems in 3 files
-    "#]]
+        3 problems in 3 files"#]]
     .assert_eq(&shown);
 }

@@ -86,8 +86,7 @@ fn what_cannot_be_resolved_is_told_once_with_its_place() {
            |
            = help: close it with `}`, or write `$${` for a plain `${`
 
-        6 problems in 1 file
-    "#]]
+        6 problems in 1 file"#]]
     .assert_eq(&report(&text).to_string());
 }
 
@@ -180,7 +179,6 @@ fn files_are_read_whole_without_their_last_newline_and_relative_to_the_pipeline_
            |
            = help: write `${file:/path}`
 
-        3 problems in 1 file
-    "#]]
+        3 problems in 1 file"#]]
     .assert_eq(&report.to_string());
 }
