@@ -58,7 +58,7 @@ fn add(families: &mut BTreeMap<String, MetricFamily>, task: &TaskId, name: &str,
         }
         // Two connectors use one name for two kinds of number: a page with both is refused whole by its reader.
         Entry::Occupied(_) => {
-            tracing::debug!(%task, name, "a figure is not shown: another of its name is of another kind")
+            tracing::debug!(%task, name, "a figure is not shown: another of its name is of another kind");
         }
     }
 }
