@@ -16,7 +16,9 @@
 mod battery;
 mod factory;
 mod sink;
+mod source;
 
 pub use battery::{Disturbance, Report};
 pub use factory::{sink_factory, source_factory};
 pub use sink::{SinkFixture, sink};
+pub use source::{SourceFixture, source};

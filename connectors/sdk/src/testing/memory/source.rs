@@ -51,6 +51,7 @@ struct State {
     endless: bool,
     opened_at: Vec<Checkpoint>,
     refusals: VecDeque<Error>,
+    down: Option<Error>,
     polls: usize,
     closes: usize,
     commits: Vec<Checkpoint>,
@@ -130,6 +131,17 @@ impl MemorySource {
         lock(&self.0.state).refusals.push_back(error);
     }
 
+    /// From now on every opening and every poll fails with `error`, and the steps stand still.
+    pub fn down(&self, error: Error) {
+        lock(&self.0.state).down = Some(error);
+        self.0.more.notify_waiters();
+    }
+
+    /// Ends [`down`](MemorySource::down).
+    pub fn up(&self) {
+        lock(&self.0.state).down = None;
+    }
+
     /// Opens it after `resume`.
     ///
     /// # Errors
@@ -137,7 +149,7 @@ impl MemorySource {
     pub fn open(&self, resume: Checkpoint) -> Result<Box<dyn Source>, Error> {
         let mut state = lock(&self.0.state);
         state.opened_at.push(resume.clone());
-        if let Some(error) = state.refusals.pop_front() {
+        if let Some(error) = state.down.clone().or_else(|| state.refusals.pop_front()) {
             return Err(error);
         }
         let mut begin = Checkpoint::default();

@@ -35,11 +35,15 @@ enum Next {
     /// All is played, but there may be more.
     Nothing,
     End,
+    Down(Error),
 }
 
 impl Player {
     fn step(&self) -> Next {
         let state = lock(&self.shared.state);
+        if let Some(error) = &state.down {
+            return Next::Down(error.clone());
+        }
         let happened = state.done.contains(&self.next.0);
         match state.steps.get(self.next.0).map(Arc::clone) {
             None if state.endless => Next::Nothing,
@@ -129,6 +133,7 @@ impl Source for Player {
         loop {
             let batch = match self.step() {
                 Next::End => return Ok(None),
+                Next::Down(error) => return Err(error),
                 Next::Nothing => self.idle().await,
                 Next::Again => self.leave(),
                 Next::Step(step) => match step.as_ref() {
