@@ -20,7 +20,7 @@ fn options(orders: u64, seed: u64) -> LoadOptions {
 }
 
 /// What the scripts of a seed lead to by the rules alone, without a database: types of events by order.
-fn expected(seed: u64, orders: u64) -> (BTreeMap<Uuid, Vec<String>>, u64) {
+pub(crate) fn expected(seed: u64, orders: u64) -> (BTreeMap<Uuid, Vec<String>>, u64) {
     let mut refused = 0;
     let mut lives = BTreeMap::new();
     for number in 0..orders {
@@ -41,7 +41,7 @@ fn expected(seed: u64, orders: u64) -> (BTreeMap<Uuid, Vec<String>>, u64) {
     (lives, refused)
 }
 
-fn lives(outbox: &BTreeMap<Uuid, Vec<Message>>) -> BTreeMap<Uuid, Vec<String>> {
+pub(crate) fn lives(outbox: &BTreeMap<Uuid, Vec<Message>>) -> BTreeMap<Uuid, Vec<String>> {
     let types = |messages: &Vec<Message>| messages.iter().map(|m| m.event_type.clone()).collect();
     outbox.iter().map(|(id, messages)| (*id, types(messages))).collect()
 }

@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helper functions too")]
 #![expect(clippy::print_stdout, reason = "which server a test used is part of its output")]
 
+mod kill;
 mod load;
 mod place;

@@ -12,6 +12,7 @@ pub(crate) struct Place {
     pub(crate) store: EventStore,
     session: Arc<Session>,
     keyspace: String,
+    node: String,
 }
 
 /// One row of the outbox, as a reader of its CDC log gets it.
@@ -38,7 +39,17 @@ impl Place {
             schema::lay(&session, &without_scylla_options(&cql)).await.unwrap();
         }
         let store = EventStore::open(Arc::clone(&session), Options::new(&keyspace)).await.unwrap();
-        Self { store, session, keyspace }
+        let node = given.split(',').next().unwrap_or_default().to_owned();
+        Self { store, session, keyspace, node }
+    }
+
+    /// HOST:PORT of a node, for another process.
+    pub(crate) fn node(&self) -> &str {
+        &self.node
+    }
+
+    pub(crate) fn keyspace(&self) -> &str {
+        &self.keyspace
     }
 
     /// The whole outbox by order, each in order of its write times.
