@@ -1,7 +1,7 @@
 //! The handle of a running broker.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -25,12 +25,11 @@ impl RedpandaDev {
     /// Starts a broker on `address`, such as `127.0.0.1:0` for a port chosen by the system.
     /// It accepts connections when this returns.
     pub fn start(address: impl ToSocketAddrs) -> io::Result<Self> {
-        let asked = address.to_socket_addrs()?.next().ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidInput, "the address to listen on names no host")
-        })?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(async { serve::reserve(asked)?.listen(serve::BACKLOG) })?;
+        // Bound without the runtime: the caller may be inside of another one, where none may block or be dropped.
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let shared = Arc::new(Shared::new(address));
         let (orders, inbox) = mpsc::unbounded_channel();
         let serving = serve::run(listener, address, Arc::clone(&shared), inbox);
@@ -47,13 +46,34 @@ impl RedpandaDev {
 
     /// Creates a topic with the given number of partitions. It is an error if the topic exists.
     pub fn create_topic(&self, name: &str, partitions: i32) -> io::Result<()> {
-        topics::create(&mut self.shared.state(), name, partitions)
+        self.create_topic_with(name, partitions, &[])
+    }
+
+    /// Creates a topic with settings of its own, such as `max.message.bytes`.
+    pub fn create_topic_with(
+        &self,
+        name: &str,
+        partitions: i32,
+        settings: &[(&str, &str)],
+    ) -> io::Result<()> {
+        topics::create(&mut self.shared.state(), name, partitions, settings)
+    }
+
+    /// From now on a topic must be created before it is written to; at first a write creates it.
+    pub fn refuse_unknown_topics(&self) {
+        let mut state = self.shared.state();
+        state.broker_configs.insert("auto.create.topics.enable".to_owned(), "false".to_owned());
     }
 
     /// The number of records ever appended to a partition, or none if there is no such partition.
     pub fn end_offset(&self, topic: &str, partition: i32) -> Option<i64> {
         let state = self.shared.state();
         state.topics.get(topic)?.partitions.get(&partition).map(|log| log.high_watermark)
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.shared.connections()
     }
 
     /// The broker is gone: the port refuses, every connection is cut, what was being answered stays unanswered.

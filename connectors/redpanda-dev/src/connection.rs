@@ -19,6 +19,7 @@ const MAX_FRAME: usize = 100 * 1024 * 1024;
 
 /// Serves one client until it leaves or breaks the protocol.
 pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
+    let _counted = shared.connected();
     if let Err(error) = converse(stream, peer, &shared).await {
         tracing::debug!(%peer, error = format!("{error:#}"), "connection ended");
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use crate::{connection, groups};
 
 /// Connections the system may hold for us before we accept them.
-pub(crate) const BACKLOG: u32 = 1024;
+const BACKLOG: u32 = 1024;
 
 /// How often vanished group members are looked for, and the log is cleaned while it is written to.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     state: Mutex<EngineState>,
     changed: watch::Sender<()>,
     delay: watch::Sender<Duration>,
+    connections: AtomicUsize,
 }
 
 impl Shared {
@@ -43,6 +45,7 @@ impl Shared {
             state: Mutex::new(EngineState::new(address.ip().to_string(), i32::from(address.port()))),
             changed: watch::Sender::new(()),
             delay: watch::Sender::new(Duration::ZERO),
+            connections: AtomicUsize::new(0),
         }
     }
 
@@ -59,6 +62,16 @@ impl Shared {
     /// Marked whenever records may have become readable.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Acquire)
+    }
+
+    /// Counts a connection until the answer is dropped.
+    pub(crate) fn connected(self: &Arc<Self>) -> Connected {
+        self.connections.fetch_add(1, Ordering::AcqRel);
+        Connected(Arc::clone(self))
     }
 
     pub(crate) fn delay_answers(&self, delay: Duration) {
@@ -78,13 +91,26 @@ impl Shared {
     }
 }
 
+/// A connection that counts.
+pub(crate) struct Connected(Arc<Shared>);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Serves until the handle is dropped, open or closed as it orders.
 pub(crate) async fn run(
-    mut listener: TcpListener,
+    listener: std::net::TcpListener,
     address: SocketAddr,
     shared: Arc<Shared>,
     mut orders: mpsc::UnboundedReceiver<Order>,
 ) {
+    let mut listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "the embedded broker cannot listen"),
+    };
     loop {
         let Some(paused) = open(listener, &shared, &mut orders).await else {
             return;
@@ -107,7 +133,7 @@ pub(crate) async fn run(
 
 /// A socket that holds the port without listening on it, so that it refuses connections and nobody else gets it:
 /// a client that keeps trying a free port of the ephemeral range sooner or later connects to itself.
-pub(crate) fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
+fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;

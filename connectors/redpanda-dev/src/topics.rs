@@ -3,7 +3,9 @@
 use std::io;
 
 use kafka_protocol::messages::TopicName;
-use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use kafka_protocol::messages::create_topics_request::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
 use kafka_protocol::protocol::StrBytes;
 use noida::kafka::engine::EngineState;
 
@@ -23,11 +25,21 @@ pub(crate) fn give_defaults(state: &mut EngineState) {
 }
 
 /// Creates a topic as a client's request would.
-pub(crate) fn create(state: &mut EngineState, name: &str, partitions: i32) -> io::Result<()> {
+pub(crate) fn create(
+    state: &mut EngineState,
+    name: &str,
+    partitions: i32,
+    settings: &[(&str, &str)],
+) -> io::Result<()> {
+    let text = |text: &str| StrBytes::from_string(text.to_owned());
+    let setting = |(name, value): &(&str, &str)| {
+        CreatableTopicConfig::default().with_name(text(name)).with_value(Some(text(value)))
+    };
     let topic = CreatableTopic::default()
-        .with_name(TopicName(StrBytes::from_string(name.to_owned())))
+        .with_name(TopicName(text(name)))
         .with_num_partitions(partitions)
-        .with_replication_factor(1);
+        .with_replication_factor(1)
+        .with_configs(settings.iter().map(setting).collect());
     let response = state.handle_create_topics(&CreateTopicsRequest::default().with_topics(vec![topic]), 7);
     give_defaults(state);
     match response.topics.first() {

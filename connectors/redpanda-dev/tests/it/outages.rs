@@ -15,8 +15,10 @@ fn a_broker_that_was_gone_has_kept_its_data() {
     let consumer = reader(&mut config(&broker), "kept");
     assert_eq!(values(&consumer, 50), numbered(0..50));
 
+    assert!(broker.connections() > 0);
     broker.pause().unwrap();
     broker.pause().unwrap();
+    assert_eq!(broker.connections(), 0);
     std::net::TcpStream::connect(broker.address()).unwrap_err();
     let producer = producer(&broker);
     for value in numbered(100..200) {
@@ -78,4 +80,16 @@ fn a_stopped_broker_gives_its_port_back() {
     let next = RedpandaDev::start(address).unwrap();
     assert_eq!(next.address(), address);
     RedpandaDev::start(address).expect_err("two brokers on one port");
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_lives_beside_a_runtime_whose_clock_stands_still() {
+    let broker = broker();
+    RedpandaDev::start(broker.address()).expect_err("two brokers on one port");
+    broker.create_topic("t", 1).unwrap();
+    send(&broker, "t", numbered(0..10));
+    broker.pause().unwrap();
+    broker.resume().unwrap();
+    let mut config = config(&broker);
+    assert_eq!(values(&reader(config.set("fetch.wait.max.ms", "10"), "t"), 10), numbered(0..10));
 }

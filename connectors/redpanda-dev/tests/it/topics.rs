@@ -57,6 +57,40 @@ fn late_start(consumer: &rdkafka::consumer::BaseConsumer, offset: i64) {
     consumer.assign(&from).unwrap();
 }
 
+#[test]
+fn a_topic_s_own_settings_and_the_lack_of_a_topic_are_enforced() {
+    let broker = broker();
+    broker.create_topic_with("small", 1, &[("max.message.bytes", "1000")]).unwrap();
+    broker.create_topic_with("bad", 1, &[("max.message.byte", "1000")]).unwrap_err();
+    broker.refuse_unknown_topics();
+    let producer: ThreadedProducer<_, rdkafka::producer::NoCustomPartitioner> = config(&broker)
+        .set("topic.metadata.propagation.max.ms", "100")
+        .create_with_context(Failures::default())
+        .unwrap();
+    for (topic, value) in [("small", "x".repeat(2000)), ("missing", "x".to_owned())] {
+        let record: BaseRecord<'_, str, str> = BaseRecord::to(topic).partition(0).payload(&value);
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+        producer.flush(PATIENCE).unwrap();
+    }
+    let failures = producer.client().context().0.lock().unwrap().join(", ");
+    assert_eq!(failures, "MessageSizeTooLarge, UnknownTopic");
+    assert_eq!(broker.end_offset("missing", 0), None);
+}
+
+#[derive(Default)]
+struct Failures(std::sync::Mutex<Vec<String>>);
+
+impl rdkafka::ClientContext for Failures {}
+
+impl rdkafka::producer::ProducerContext for Failures {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, report: &rdkafka::producer::DeliveryResult<'_>, (): ()) {
+        let (error, _) = report.as_ref().expect_err("delivered");
+        self.0.lock().unwrap().push(format!("{:?}", error.rdkafka_error_code().unwrap()));
+    }
+}
+
 enum End {
     Commit,
     Abort,

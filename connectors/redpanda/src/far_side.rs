@@ -1,0 +1,126 @@
+//! Is anybody there? What librdkafka's callbacks say about all brokers together.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::error::RDKafkaErrorCode;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use weir_sdk::{Error, ErrorKind};
+
+use crate::errors;
+
+/// How long all brokers may be down before it counts: a connection that was cut is back within some tens of
+/// milliseconds, and librdkafka says "all brokers down" for a cut connection too.
+pub(crate) const GRACE: Duration = Duration::from_millis(500);
+
+/// Shared by the producers that a sink has one after the other.
+#[derive(Debug)]
+pub(crate) struct FarSide {
+    down: watch::Sender<Option<Error>>,
+    /// The same, for the one look each delivery report takes.
+    is_down: AtomicBool,
+    /// The last complaint about a single connection: why, when all are down.
+    complaint: Mutex<Option<Error>>,
+}
+
+impl FarSide {
+    pub(crate) fn new() -> Self {
+        let (down, is_down) = (watch::Sender::new(None), AtomicBool::new(false));
+        Self { down, is_down, complaint: Mutex::default() }
+    }
+
+    /// A broker answered.
+    pub(crate) fn answered(&self) {
+        if self.is_down.load(Ordering::Relaxed) {
+            self.is_down.store(false, Ordering::Relaxed);
+            *self.complaint.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.down.send_replace(None);
+        }
+    }
+
+    /// librdkafka complained of a connection, or of all of them.
+    pub(crate) fn complained(&self, code: RDKafkaErrorCode, reason: &str) {
+        let mut complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
+        if code != RDKafkaErrorCode::AllBrokersDown {
+            let error = errors::of(code).context(reason);
+            // Wrong credentials are why; the refused connections that follow are not.
+            if complaint.as_ref().is_none_or(|known| known.kind() != ErrorKind::Auth) {
+                *complaint = Some(error);
+            }
+            return;
+        }
+        let why = complaint.clone().unwrap_or_else(|| errors::of(code));
+        drop(complaint);
+        self.is_down.store(true, Ordering::Relaxed);
+        self.down.send_if_modified(|down| down.replace(why).is_none());
+    }
+
+    /// The last complaint since a broker answered.
+    pub(crate) fn complaint(&self) -> Option<Error> {
+        self.complaint.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends when all brokers have been down for [`GRACE`], with the reason. Otherwise never.
+    pub(crate) async fn gone(&self) -> Error {
+        let mut down = self.down.subscribe();
+        loop {
+            if wait_until(&mut down, Option::is_some).await.is_none() {
+                return std::future::pending().await;
+            }
+            tokio::select! {
+                biased;
+                _ = wait_until(&mut down, Option::is_none) => {}
+                () = sleep(GRACE) => {
+                    if let Some(why) = down.borrow().clone() {
+                        return why;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Waits for a state; none when the sender has gone.
+async fn wait_until(
+    down: &mut watch::Receiver<Option<Error>>,
+    state: impl Fn(&Option<Error>) -> bool,
+) -> Option<()> {
+    down.wait_for(|down| state(down)).await.ok().map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FarSide, GRACE};
+    use rdkafka::error::RDKafkaErrorCode::{AllBrokersDown, Authentication, BrokerTransportFailure};
+    use tokio::time::{Instant, timeout};
+    use weir_sdk::ErrorKind;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_interruption_does_not_count() {
+        let far_side = FarSide::new();
+        assert!(timeout(GRACE * 10, far_side.gone()).await.is_err());
+        far_side.complained(AllBrokersDown, "1/1 brokers are down");
+        assert!(timeout(GRACE / 2, far_side.gone()).await.is_err());
+        far_side.answered();
+        assert!(timeout(GRACE * 10, far_side.gone()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_reason_is_the_last_complaint_and_credentials_come_first() {
+        let far_side = FarSide::new();
+        let started = Instant::now();
+        far_side.complained(BrokerTransportFailure, "127.0.0.1:1/1: Connection refused");
+        far_side.complained(AllBrokersDown, "1/1 brokers are down");
+        let gone = far_side.gone().await;
+        assert_eq!((gone.kind(), started.elapsed()), (ErrorKind::Unavailable, GRACE));
+        assert!(gone.message().starts_with("127.0.0.1:1/1: Connection refused"), "{gone:?}");
+
+        far_side.answered();
+        far_side.complained(Authentication, "SASL authentication error");
+        far_side.complained(BrokerTransportFailure, "disconnected");
+        far_side.complained(AllBrokersDown, "1/1 brokers are down");
+        assert_eq!(far_side.gone().await.kind(), ErrorKind::Auth);
+    }
+}

@@ -1,0 +1,9 @@
+//! The redpanda sink over TCP, against the embedded broker and librdkafka's mock cluster.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helper functions too")]
+
+mod contract;
+mod delivery;
+mod far_side;
+mod injected;
+mod outages;
+mod refusals;
