@@ -87,6 +87,7 @@ pub(super) struct Found<'a> {
 fn options() -> Options {
     serde_yaml::options! {
         strict_booleans: true,
+        reject_unsupported_tags: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,

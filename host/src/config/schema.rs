@@ -21,7 +21,7 @@ pub fn schema(registry: &Registry) -> Value {
         let mut choices = Vec::new();
         for (name, schema) in &connectors {
             let definition = format!("{role}.{name}");
-            choices.push(choice(name, &definition));
+            choices.push(choice(name, &definition, schema));
             adopt(&mut definitions, &definition, schema.clone());
         }
         if let Some(block) = definitions.get_mut(block) {
@@ -38,12 +38,16 @@ pub fn schema(registry: &Registry) -> Value {
     root.to_value()
 }
 
-/// If the block names this connector, its `config` has that shape.
-fn choice(name: &str, definition: &str) -> Value {
-    json!({
+/// If the block names this connector, its `config` has that shape, and is there if any key of it must be.
+fn choice(name: &str, definition: &str, schema: &Value) -> Value {
+    let mut choice = json!({
         "if": { "properties": { "connector": { "const": name } }, "required": ["connector"] },
         "then": { "properties": { "config": { "$ref": format!("#/$defs/{definition}") } } }
-    })
+    });
+    if schema.get("required").is_some() {
+        choice["then"]["required"] = json!(["config"]);
+    }
+    choice
 }
 
 /// Takes a connector's schema in under its own name; what it defines itself moves under that name too.
@@ -87,6 +91,10 @@ struct AcceptReferences {
 impl Transform for AcceptReferences {
     fn transform(&mut self, schema: &mut Schema) {
         transform_subschemas(self, schema);
+        // That a key may be left out is said by its absence from `required`.
+        if schema.get("default") == Some(&Value::Null) {
+            schema.remove("default");
+        }
         let alternative = self.alternative(schema.as_value());
         if let (Some(alternative), Some(object)) = (alternative, schema.as_object_mut()) {
             let mut kept = Map::new();

@@ -23,6 +23,7 @@ fn text_is_taken_as_it_was_written_or_asked_to_be_quoted() {
         (".inf", ".inf"),
         ("\"1.10\"", "1.10"),
         ("'true'", "true"),
+        ("!!str 12", "12"),
         ("|-\n        two\n        lines", "two\nlines"),
         (">-\n        one\n        line", "one line"),
     ] {
@@ -126,6 +127,7 @@ fn what_is_no_yaml_is_said_with_its_place() {
         ("alias.yaml", "name: *gone\n".to_owned()),
         ("colon.yaml", "name: a: b\n".to_owned()),
         ("indent.yaml", "name: a\n  source: b\n".to_owned()),
+        ("tag.yaml", "name: !vault a\n".to_owned()),
         ("keys.yaml", "name: a\n[1, 2]: b\n".to_owned()),
     ];
     let texts: Vec<(&str, &str)> = texts.iter().map(|(path, text)| (*path, text.as_str())).collect();
@@ -180,13 +182,19 @@ fn what_is_no_yaml_is_said_with_its_place() {
         2 |   source: b
           |         ^
 
+        error: unsupported tag `!vault`
+         --> tag.yaml:1:14
+          |
+        1 | name: !vault a
+          |              ^
+
         error: a key must be text
          --> keys.yaml:2:1
           |
         2 | [1, 2]: b
           | ^
 
-        9 problems in 9 files"#]]
+        10 problems in 10 files"#]]
     .assert_eq(&load(&texts).expect_err("faults").to_string());
 }
 
