@@ -13,3 +13,6 @@ mod view;
 pub use crate::mutation::LiveRow;
 pub use store::{Store, Transaction};
 pub use view::{Order, PartitionView, Snapshot, TokenRange};
+
+#[cfg(test)]
+mod tests;

@@ -25,3 +25,6 @@ pub fn compare(typ: &CqlType, left: &[u8], right: &[u8]) -> Ordering {
     }
     order::sortable(typ, left).cmp(&order::sortable(typ, right))
 }
+
+#[cfg(test)]
+mod tests;
