@@ -1,20 +1,26 @@
 //! What the binary says to a person: results on standard output, complaints on standard error.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+#![expect(clippy::print_stderr, reason = "this is the one place that prints")]
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use weir_host::config::Report;
 use weir_sdk::Error;
 
 /// A line of the command's own result.
 pub fn line(text: impl std::fmt::Display) {
-    println!("{text}");
+    // Whoever was reading may have gone (`| head`): nobody is left to tell.
+    writeln!(std::io::stdout(), "{text}").ok();
 }
 
 /// Everything that is wrong with pipeline files.
 pub fn report(report: &Report) {
     if std::io::stderr().is_terminal() { eprintln!("{}", report.styled()) } else { eprintln!("{report}") }
+}
+
+/// What is wrong with the command line beyond its syntax, and what to do.
+pub fn complaint(message: &str, help: &str) {
+    eprintln!("error: {message}\nhelp: {help}");
 }
 
 /// Why a command could not do its work, and what to do.
