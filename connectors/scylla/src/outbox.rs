@@ -1,0 +1,14 @@
+//! The `scylla-outbox` source: the rows that an application puts into an outbox table, as records.
+//!
+//! * [`config`]: the block in YAML, [`mapping`]: its columns against those of the table
+//! * [`record`]: which rows are events, and what they look like as records; [`text`]: values as text
+//! * [`source`]: the connector
+
+pub mod config;
+pub mod mapping;
+pub mod record;
+pub mod source;
+pub mod text;
+
+pub use config::OutboxConfig;
+pub use source::Outbox;

@@ -1,0 +1,202 @@
+//! The `config:` block of `scylla-outbox`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
+use weir_sdk::Timestamp;
+use weir_sdk::config::{ByteSize, HumanDuration, Problem};
+
+use crate::session::SessionConfig;
+
+/// Reads the events of an outbox table from its CDC log.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutboxConfig {
+    /// The cluster.
+    pub session: SessionConfig,
+    /// The keyspace of the outbox table.
+    pub keyspace: String,
+    /// The outbox table; CDC must be enabled on it.
+    pub table: String,
+    /// Names of the table's columns, where they are not the usual ones.
+    #[serde(default)]
+    pub columns: Columns,
+    /// Further headers: a header's name and the column that it takes its value from.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Where reading begins when there is no checkpoint: `earliest`, `latest` or a time such as `2026-01-31T12:00:00Z`.
+    #[serde(default)]
+    pub start: StartAt,
+    /// How far reading stays behind now. Rows that become readable later than this come out of order.
+    #[serde(default = "default_confidence")]
+    pub confidence: HumanDuration,
+    /// For how long a row may become readable late without being lost.
+    #[serde(default = "default_safety")]
+    pub safety: HumanDuration,
+    /// How often the log is looked at while there is traffic.
+    #[serde(default = "default_poll_interval")]
+    pub poll_interval: HumanDuration,
+    /// Memory for the ids of rows that may still get late neighbours. Over it, a late row brings repeats.
+    #[serde(default = "default_unsettled_memory")]
+    pub unsettled_memory: ByteSize,
+}
+
+/// Names of the columns; one that is not given is the usual one, and left out where it is optional and not there.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Columns {
+    /// What order is kept by, the record's key; usually `aggregate_id`.
+    pub aggregate_id: Option<String>,
+    /// The event's own id; usually `event_id`.
+    pub event_id: Option<String>,
+    /// The event's type; usually `event_type`.
+    pub event_type: Option<String>,
+    /// The record's value; usually `payload`.
+    pub payload: Option<String>,
+    /// The version of the event's type; usually `event_version`, optional.
+    pub event_version: Option<String>,
+    /// The event's number within its aggregate; usually `sequence_number`, optional.
+    pub sequence_number: Option<String>,
+    /// The request that led to the event; usually `correlation_id`, optional.
+    pub correlation_id: Option<String>,
+    /// The event or command before; usually `causation_id`, optional.
+    pub causation_id: Option<String>,
+    /// When the event was made; usually `created_at`, optional.
+    pub created_at: Option<String>,
+    /// The trace that the event belongs to; usually `traceparent`, optional.
+    pub traceparent: Option<String>,
+}
+
+/// Where reading begins when there is no checkpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StartAt {
+    /// With the oldest row that the log holds.
+    #[default]
+    Earliest,
+    /// With what is written from now on.
+    Latest,
+    /// With what was written at this time.
+    At(Timestamp),
+}
+
+impl OutboxConfig {
+    /// Problems that the types cannot express.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems: Vec<_> =
+            self.session.check().into_iter().map(|problem| problem.under("/session")).collect();
+        for (pointer, name) in [("/keyspace", &self.keyspace), ("/table", &self.table)] {
+            if name.is_empty() {
+                problems.push(Problem::new(pointer, "the name is empty"));
+            }
+        }
+        if self.table.ends_with("_scylla_cdc_log") {
+            let help = "name the table itself; its log is found";
+            problems.push(Problem::new("/table", "this is a CDC log").help(help));
+        }
+        let confidence = self.confidence.get();
+        if self.safety.get() < confidence.max(Duration::from_secs(1)) {
+            let message = "expected at least 1s, and no less than `confidence`";
+            problems.push(Problem::new("/safety", message).help("the default is `120s`"));
+        }
+        if self.safety.get() > Duration::from_secs(3600) {
+            let help =
+                "rows that come later than the default of `120s` point to a node that was down: repair it";
+            problems.push(Problem::new("/safety", "expected at most 1h").help(help));
+        }
+        if self.poll_interval.is_zero() {
+            let help = "the default is `100ms`";
+            problems
+                .push(Problem::new("/poll_interval", "the log cannot be looked at all the time").help(help));
+        }
+        problems
+    }
+}
+
+fn default_confidence() -> HumanDuration {
+    HumanDuration::from_millis(200)
+}
+
+fn default_safety() -> HumanDuration {
+    HumanDuration::from_secs(120)
+}
+
+fn default_poll_interval() -> HumanDuration {
+    HumanDuration::from_millis(100)
+}
+
+fn default_unsettled_memory() -> ByteSize {
+    ByteSize::mib(32)
+}
+
+impl FromStr for StartAt {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.trim() {
+            "earliest" => Ok(Self::Earliest),
+            "latest" => Ok(Self::Latest),
+            time => time.parse::<jiff::Timestamp>().map(|time| Self::At(Timestamp(time.as_microsecond()))).map_err(
+                |_| "expected a place to start at\nwrite `earliest`, `latest` or a time such as `2026-01-31T12:00:00Z`",
+            ),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for StartAt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for StartAt {
+    fn schema_name() -> Cow<'static, str> {
+        "StartAt".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "Where reading begins when there is no checkpoint.",
+            "examples": ["earliest", "latest", "2026-01-31T12:00:00Z"]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OutboxConfig, StartAt};
+    use serde_json::json;
+    use weir_sdk::Timestamp;
+
+    #[test]
+    fn a_cluster_and_a_table_are_enough() {
+        let config: OutboxConfig = weir_sdk::config::read(&json!({
+            "session": {"contact_points": "127.0.0.1:9042"}, "keyspace": "orders_ks", "table": "outbox_messages"
+        }))
+        .unwrap();
+        assert!(config.problems().is_empty());
+        assert_eq!((config.start, config.confidence.to_string()), (StartAt::Earliest, "200ms".to_owned()));
+    }
+
+    #[test]
+    fn a_start_is_a_word_or_a_time() {
+        assert_eq!("latest".parse(), Ok(StartAt::Latest));
+        assert_eq!("1970-01-01T00:00:01Z".parse(), Ok(StartAt::At(Timestamp(1_000_000))));
+        assert!("yesterday".parse::<StartAt>().unwrap_err().contains("earliest"));
+    }
+
+    #[test]
+    fn all_problems_come_at_once() {
+        let config: OutboxConfig = weir_sdk::config::read(&json!({
+            "session": {"contact_points": []}, "keyspace": "", "table": "outbox_scylla_cdc_log",
+            "safety": "100ms", "poll_interval": "0s"
+        }))
+        .unwrap();
+        let pointers: Vec<_> = config.problems().into_iter().map(|problem| problem.pointer).collect();
+        assert_eq!(pointers, ["/session/contact_points", "/keyspace", "/table", "/safety", "/poll_interval"]);
+    }
+}

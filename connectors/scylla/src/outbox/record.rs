@@ -1,0 +1,120 @@
+//! Which rows of the log are events, and what an event looks like as a record.
+//!
+//! An insert is an event, and so is an update that sets every required column, since that is how some clients insert.
+//! An insert without a required column, a null payload too, is none: a row nobody could do anything with is counted
+//! and not guessed at. Deletes, expiries and images are none either.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use scylla::deserialize::row::ColumnIterator;
+use scylla::response::query_result::QueryRowsResult;
+use scylla_cdc::consumer::OperationType;
+use weir_sdk::{Error, Header, Origin, Partition, Record, Timestamp};
+
+use super::mapping::{Mapping, Role};
+use super::text::Texts;
+use crate::reader::statement::{Content, Decode, Key, Row, Skip};
+use crate::session::errors::shape;
+
+/// Where the record was read: `stream:time:number`, the same however often it is read.
+pub const SOURCE_POSITION: &str = "source_position";
+/// The write time of the row in microseconds since 1970.
+pub const SOURCE_TIME: &str = "source_time_us";
+
+/// Bytes of text that a record has beside its payload, about.
+const TEXT: usize = 320;
+/// Texts of a page share pieces of memory no larger than this, so that one record kept keeps no more.
+const PIECE: usize = 32 * 1024;
+
+/// The decoder of the statement that reads whole rows.
+pub fn decode(mapping: Mapping) -> Decode<Row> {
+    let records = Records { mapping, partition: Partition::from("log") };
+    Arc::new(move |page| records.page(page))
+}
+
+struct Records {
+    mapping: Mapping,
+    partition: Partition,
+}
+
+impl Records {
+    fn page(&self, page: &QueryRowsResult) -> Result<Vec<Row>, Error> {
+        let mut texts = Texts::with_capacity((page.rows_num() * TEXT).min(PIECE));
+        let mut rows = Vec::with_capacity(page.rows_num());
+        for columns in page.rows::<ColumnIterator<'_, '_>>().map_err(shape)? {
+            let mut columns = columns.map_err(shape)?;
+            let key = Key::take(&mut columns)?;
+            let content = self.content(&key, columns, &mut texts)?;
+            rows.push(Row { id: key.id, content });
+        }
+        Ok(rows)
+    }
+
+    fn content(
+        &self,
+        key: &Key,
+        columns: ColumnIterator<'_, '_>,
+        texts: &mut Texts,
+    ) -> Result<Content, Error> {
+        let missing = match OperationType::try_from(key.operation) {
+            Ok(OperationType::RowInsert) => Skip::Incomplete,
+            Ok(OperationType::RowUpdate) => Skip::Update,
+            Ok(OperationType::PreImage | OperationType::PostImage) => {
+                return Ok(Content::Skipped(Skip::Image));
+            }
+            Ok(
+                OperationType::RowDelete
+                | OperationType::PartitionDelete
+                | OperationType::RowRangeDelInclLeft
+                | OperationType::RowRangeDelExclLeft
+                | OperationType::RowRangeDelInclRight
+                | OperationType::RowRangeDelExclRight,
+            ) => return Ok(Content::Skipped(Skip::Delete)),
+            Err(_) => return Ok(Content::Skipped(Skip::Unknown)),
+        };
+        Ok(self.event(key, columns, texts)?.map_or(Content::Skipped(missing), Content::Event))
+    }
+
+    /// `None` when a required column is null.
+    fn event(
+        &self,
+        key: &Key,
+        columns: ColumnIterator<'_, '_>,
+        texts: &mut Texts,
+    ) -> Result<Option<Record>, Error> {
+        let mut headers = Vec::with_capacity(self.mapping.columns.len() + 2);
+        let (mut id, mut payload) = (None, None);
+        let mut header =
+            |name: &_, value: Bytes| headers.push(Header { name: Clone::clone(name), value: Some(value) });
+        for (mapped, column) in self.mapping.columns.iter().zip(columns) {
+            let slice = column.map_err(shape)?.slice;
+            let value = slice.and_then(|slice| texts.value(mapped.form, slice));
+            let Some(value) = value else {
+                if mapped.required {
+                    return Ok(None);
+                }
+                continue;
+            };
+            match &mapped.role {
+                Role::Value => payload = Some(value),
+                Role::Header(name) => header(name, value),
+                Role::Key(name) => {
+                    header(name, value.clone());
+                    id = Some(value);
+                }
+            }
+        }
+        let time = key.id.micros();
+        let position = texts.write(format_args!("{}", key.id));
+        header(&SOURCE_POSITION.into(), position.clone());
+        header(&SOURCE_TIME.into(), texts.write(format_args!("{time}")));
+        Ok(Some(Record {
+            key: id,
+            value: payload,
+            headers: headers.into(),
+            timestamp: Timestamp(time),
+            origin: Origin { partition: self.partition.clone(), offset: position.into() },
+        }))
+    }
+}

@@ -1,0 +1,129 @@
+//! The connector: from the configuration to a source that goes on where its checkpoint ends.
+
+use std::sync::Arc;
+
+use scylla::client::session::Session;
+use weir_sdk::config::Problem;
+use weir_sdk::{Batch, Checkpoint, Context, Error, Room, Source, SourceConnector, Start, async_trait};
+
+use super::config::{OutboxConfig, StartAt};
+use super::mapping::Mapping;
+use super::record;
+use crate::reader::figures::Figures;
+use crate::reader::progress::{Limits, Progress};
+use crate::reader::server::Server;
+use crate::reader::statement::{Key, Statement};
+use crate::reader::streams::Streams;
+use crate::reader::table::Table;
+use crate::reader::time::micros;
+use crate::reader::token::{Main, Position};
+use crate::reader::{Log, Reader, Settings};
+use crate::session::connect;
+
+/// Rows of names are short, so a visit takes many in one page.
+const NAMES: u32 = 10_000;
+
+/// Reads the events of an outbox table from its CDC log.
+#[derive(Clone, Copy, Debug)]
+pub struct Outbox;
+
+#[async_trait]
+impl SourceConnector for Outbox {
+    const NAME: &'static str = "scylla-outbox";
+    type Config = OutboxConfig;
+
+    fn check(&self, config: &OutboxConfig) -> Vec<Problem> {
+        config.problems()
+    }
+
+    async fn open(
+        &self,
+        config: OutboxConfig,
+        resume: Checkpoint,
+        context: Context,
+    ) -> Result<Box<dyn Source>, Error> {
+        let resumed = Position::read(&resume)?;
+        let session = connect(&config.session).await?;
+        let table = Table::read(&session, &config.keyspace, &config.table).await?;
+        let mapping = checked(&config, &table)?;
+        let log = statements(&session, &config, &table, mapping).await?;
+        let figures = Figures::new(context.metrics());
+        let server = Server::ask_first(session.clone(), figures.skew.clone()).await?;
+        let mut streams = Streams::prepare(session).await?;
+        streams.refresh(server.now()).await?;
+        let mut start = Start { identity: table.identity(), checkpoint: Checkpoint::default() };
+        let position = resumed.unwrap_or_else(|| {
+            let main = begin(config.start, &table, server.now(), streams.oldest());
+            start.checkpoint = [main.put()].into_iter().collect();
+            Position { main, ..Position::default() }
+        });
+        let limits = Limits { safety: config.safety.get(), memory: config.unsettled_memory.as_usize() };
+        let settings = Settings {
+            confidence: config.confidence.get(),
+            poll_interval: config.poll_interval.get(),
+            ttl: table.ttl(),
+        };
+        let reader = Reader::new(log, (server, streams), Progress::new(position, limits), settings, figures);
+        Ok(Box::new(OutboxSource { reader, start }))
+    }
+}
+
+struct OutboxSource {
+    reader: Reader,
+    start: Start,
+}
+
+#[async_trait]
+impl Source for OutboxSource {
+    fn start(&self) -> Start {
+        self.start.clone()
+    }
+
+    async fn poll(&mut self, room: Room) -> Result<Option<Batch>, Error> {
+        self.reader.batch(room).await.map(Some)
+    }
+}
+
+/// Everything that is wrong with the table, in one report.
+fn checked(config: &OutboxConfig, table: &Table) -> Result<Mapping, Error> {
+    let mut problems = table.problems(config.safety.get());
+    let mapping = Mapping::find(config, table).map_err(|more| problems.extend(more));
+    match mapping {
+        Ok(mapping) if problems.is_empty() => Ok(mapping),
+        _ => {
+            let advice: Vec<_> = problems.iter().filter_map(|problem| problem.help.clone()).collect();
+            Err(Error::config(problems).advice(advice.join("; ")))
+        }
+    }
+}
+
+async fn statements(
+    session: &Arc<Session>,
+    config: &OutboxConfig,
+    table: &Table,
+    mapping: Mapping,
+) -> Result<Log, Error> {
+    let (log, columns) = (table.log(), mapping.selected());
+    let rows = Statement::prepare(
+        session.clone(),
+        &log,
+        &columns,
+        config.session.page_size,
+        record::decode(mapping),
+    )
+    .await?;
+    let names = Statement::prepare(session.clone(), &log, "", NAMES, Key::decode()).await?;
+    Ok(Log { rows: Arc::new(rows), names: Arc::new(names) })
+}
+
+/// Where reading begins without a checkpoint; never before the oldest row that can still be there.
+fn begin(start: StartAt, table: &Table, now: i64, oldest: Option<i64>) -> Main {
+    let expired = table.ttl().map_or(i64::MIN, |ttl| now.saturating_sub(micros(ttl)));
+    let oldest = expired.max(oldest.unwrap_or(i64::MIN));
+    let (cut, fresh) = match start {
+        StartAt::Earliest => (oldest, true),
+        StartAt::Latest => (now.max(oldest), false),
+        StartAt::At(time) => (time.0.max(oldest), time.0 <= oldest),
+    };
+    Main { cut, fresh, ..Main::default() }
+}

@@ -1,0 +1,62 @@
+//! The reader's metrics.
+
+use std::time::Duration;
+
+use weir_sdk::metrics::{Counter, Gauge, Metrics, Seconds, names};
+
+use super::statement::Skip;
+
+/// The reader's metrics.
+pub struct Figures {
+    /// Events put into batches.
+    pub events: Counter,
+    /// How far the front is behind the newest row it could read, in seconds.
+    pub lag: Gauge,
+    /// Our clock minus the server's, in seconds.
+    pub skew: Gauge,
+    late: Counter,
+    late_by: Seconds,
+    deletes: Counter,
+    updates: Counter,
+    images: Counter,
+    incomplete: Counter,
+    unknown: Counter,
+}
+
+impl Figures {
+    /// The figures of one task.
+    pub fn new(metrics: &Metrics) -> Self {
+        let counter = |name| metrics.counter(name);
+        let gauge = |name| metrics.gauge(name);
+        Self {
+            events: counter(names::CDC_EVENTS_PROCESSED),
+            lag: gauge(names::CDC_LAG),
+            skew: gauge(names::CDC_CLOCK_SKEW),
+            late: counter(names::CDC_LATE_ROWS),
+            late_by: metrics.seconds(names::CDC_LATE),
+            deletes: counter(names::CDC_ROWS_DELETED),
+            updates: counter(names::CDC_ROWS_UPDATED),
+            images: counter(names::CDC_ROWS_IMAGE),
+            incomplete: counter(names::CDC_ROWS_INCOMPLETE),
+            unknown: counter(names::CDC_ROWS_UNKNOWN),
+        }
+    }
+
+    /// An event came late, so long after it was written.
+    pub fn came_late(&self, after: Duration) {
+        self.late.add(1);
+        self.late_by.observe(after, 1);
+    }
+
+    /// A row was passed over.
+    pub fn passed_over(&self, skip: Skip) {
+        match skip {
+            Skip::Delete => &self.deletes,
+            Skip::Update => &self.updates,
+            Skip::Image => &self.images,
+            Skip::Incomplete => &self.incomplete,
+            Skip::Unknown => &self.unknown,
+        }
+        .add(1);
+    }
+}

@@ -1,0 +1,241 @@
+//! A model of the log with late rows and crashes: nothing is lost, and nothing doubled that was saved.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use scylla::value::CqlTimeuuid;
+use weir_sdk::Checkpoint;
+
+use super::{Kept, Limits, Progress};
+use crate::reader::row::{Place, RowId, StreamId};
+use crate::reader::time::{Bucket, Micros, SECOND, bucket, first_at, micros_of};
+use crate::reader::token::{Main, Position};
+use crate::reader::unsettled::Sum;
+use crate::reader::window::Window;
+
+const SAFETY: i64 = 20;
+
+/// A row of the model's log: when it was written, and when it can be read.
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    id: RowId,
+    visible: Micros,
+}
+
+fn limits(memory: usize) -> Limits {
+    Limits { safety: Duration::from_secs(SAFETY as u64), memory }
+}
+
+fn begin(at: Micros) -> Progress {
+    Progress::new(
+        Position { main: Main { cut: at, ..Main::default() }, ..Position::default() },
+        limits(1 << 20),
+    )
+}
+
+struct Model {
+    log: Vec<Written>,
+    progress: Progress,
+    saved: Checkpoint,
+    now: Micros,
+    memory: usize,
+    emitted: BTreeMap<usize, usize>,
+}
+
+impl Model {
+    fn new(log: Vec<Written>, memory: usize) -> Self {
+        let main = Main { cut: 0, fresh: true, ..Main::default() };
+        let saved: Checkpoint = [main.put()].into_iter().collect();
+        let position = Position { main, ..Position::default() };
+        let progress = Progress::new(position, limits(memory));
+        Self { log, progress, saved, now: 0, memory, emitted: BTreeMap::new() }
+    }
+
+    /// Reads the open window or a new one up to `now`, at most `room` rows of it.
+    fn front(&mut self, room: usize) {
+        if self.progress.window().is_none() {
+            if self.now <= self.progress.cut() {
+                return;
+            }
+            self.progress.open(Window { from: self.progress.cut(), to: self.now }, self.now);
+        }
+        let window = self.progress.window().expect("opened above");
+        let mut left = room;
+        for row in 0..self.log.len() {
+            let written = self.log[row];
+            let time = written.id.micros();
+            if written.visible > self.now || time < window.from || time >= window.to {
+                continue;
+            }
+            if self.progress.emitted_before(&written.id) || self.done_here(row) {
+                continue;
+            }
+            if left == 0 {
+                return self.save();
+            }
+            left -= 1;
+            self.progress.emit(0, &written.id, Kept::Yes);
+            *self.emitted.entry(row).or_default() += 1;
+        }
+        self.progress.close();
+        self.save();
+    }
+
+    /// The paging state of a running reader: rows of this stream up to its last place were passed.
+    fn done_here(&self, row: usize) -> bool {
+        let id = self.log[row].id;
+        let open = self.progress.open.as_ref();
+        let places = open.and_then(|open| open.parts.get(&0)).map(|part| &part.places);
+        places.and_then(|places| places.get(&id.stream)).is_some_and(|last| id.place <= *last)
+    }
+
+    fn visit(&mut self) {
+        let runs = self.progress.due(self.now);
+        let began = self.now;
+        let mut sums: BTreeMap<Bucket, Sum> = BTreeMap::new();
+        let readable: Vec<usize> = (0..self.log.len())
+            .filter(|row| self.log[*row].visible <= self.now)
+            .filter(|row| runs.iter().any(|run| run.contains(&self.log[*row].id.bucket())))
+            .collect();
+        for row in &readable {
+            sums.entry(self.log[*row].id.bucket()).or_default().add(self.log[*row].id.hash());
+        }
+        let changed: Vec<(Bucket, Sum)> = runs
+            .iter()
+            .cloned()
+            .flatten()
+            .filter_map(|second| {
+                let sum = sums.get(&second).copied().unwrap_or_default();
+                self.progress.sum(second).filter(|known| *known != sum).map(|_| (second, sum))
+            })
+            .collect();
+        for row in readable {
+            let id = self.log[row].id;
+            let again = changed.iter().any(|(second, _)| *second == id.bucket());
+            if self.progress.sum(id.bucket()).is_some() && !again {
+                continue;
+            }
+            if again {
+                *self.emitted.entry(row).or_default() += 1;
+            } else if !self.progress.knows(&id) {
+                self.progress.emit_late(&id);
+                *self.emitted.entry(row).or_default() += 1;
+            }
+        }
+        for (second, sum) in changed {
+            self.progress.set_sum(second, sum);
+        }
+        self.progress.visited(&runs, began);
+        self.progress.fold();
+        self.save();
+    }
+
+    fn save(&mut self) {
+        self.saved.merge(self.progress.checkpoint());
+    }
+
+    fn crash(&mut self) {
+        let saved = self.saved.clone().without_retired();
+        let position = Position::read(&saved).unwrap().expect("the start was saved");
+        self.progress = Progress::new(position, limits(self.memory));
+    }
+}
+
+fn log() -> impl Strategy<Value = Vec<Written>> {
+    let row = (0u8..3, 0..60 * SECOND, any::<[u8; 8]>(), prop_oneof![Just(0), 0..SAFETY * SECOND]);
+    prop::collection::vec(row, 1..80).prop_map(|rows| {
+        let mut log: Vec<Written> = rows
+            .into_iter()
+            .map(|(stream, at, low, late)| {
+                let (a, b, c, _) = first_at(at).as_fields();
+                let place = Place { time: CqlTimeuuid::from_fields(a, b, c, &low), seq: 0 };
+                Written { id: RowId { stream: StreamId([stream; 16]), place }, visible: at + late }
+            })
+            .collect();
+        log.sort_by_key(|row| (row.id.stream, row.id.place));
+        log.dedup_by_key(|row| row.id);
+        log
+    })
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Front(usize),
+    Visit,
+    Crash,
+}
+
+fn steps() -> impl Strategy<Value = Vec<(Step, Micros)>> {
+    let step = prop_oneof![
+        5 => (1usize..9).prop_map(Step::Front),
+        4 => Just(Step::Visit),
+        1 => Just(Step::Crash),
+    ];
+    prop::collection::vec((step, 0..4 * SECOND), 0..60)
+}
+
+fn run(log: Vec<Written>, steps: Vec<(Step, Micros)>, memory: usize) -> Model {
+    let mut model = Model::new(log, memory);
+    for (step, wait) in steps {
+        model.now += wait;
+        match step {
+            Step::Front(room) => model.front(room),
+            Step::Visit => model.visit(),
+            Step::Crash => model.crash(),
+        }
+    }
+    for _ in 0..40 {
+        model.now += 3 * SECOND;
+        model.front(usize::MAX);
+        model.visit();
+    }
+    model
+}
+
+proptest! {
+    /// A checkpoint is saved with every batch here, so a crash repeats nothing either.
+    #[test]
+    fn every_row_is_emitted_exactly_once_over_restarts(log in log(), steps in steps()) {
+        let model = run(log, steps, 1 << 20);
+        for row in 0..model.log.len() {
+            prop_assert_eq!(model.emitted.get(&row), Some(&1), "row {}: {:?}", row, model.log[row]);
+        }
+        let left = model.saved.without_retired();
+        let long_settled = model.now - (SAFETY + 10) * SECOND;
+        let position = Position::read(&left).unwrap().unwrap();
+        prop_assert!(position.main.waiting.iter().all(|run| run.start >= bucket(long_settled)));
+        prop_assert!(position.ids.is_empty() && position.parts.is_empty(), "what is settled is retired");
+    }
+
+    /// With hardly any memory it repeats, but loses nothing.
+    #[test]
+    fn over_the_budget_nothing_is_lost(log in log(), steps in steps()) {
+        let model = run(log, steps, 16);
+        for row in 0..model.log.len() {
+            prop_assert!(model.emitted.contains_key(&row), "row {}: {:?}", row, model.log[row]);
+        }
+    }
+}
+
+#[test]
+fn a_batch_names_only_what_changed() {
+    let mut progress = begin(0);
+    progress.open(Window { from: 0, to: 2 * SECOND }, 2 * SECOND);
+    let row = RowId { stream: StreamId([1; 16]), place: Place { time: first_at(5), seq: 0 } };
+    progress.emit(0, &row, Kept::Yes);
+    let names = |checkpoint: Checkpoint| -> Vec<String> {
+        checkpoint
+            .iter()
+            .map(|(name, offset)| format!("{name}{}", if offset.is_some() { "" } else { " retired" }))
+            .collect()
+    };
+    assert_eq!(names(progress.checkpoint()), ["log", "log/at/0", "log/ids/0"]);
+    assert!(progress.checkpoint().is_empty());
+    progress.close();
+    assert_eq!(names(progress.checkpoint()), ["log", "log/at/0 retired"]);
+    assert_eq!((progress.cut(), micros_of(&first_at(5))), (2 * SECOND, 5));
+    let runs = progress.due(40 * SECOND);
+    progress.visited(&runs, 40 * SECOND);
+    assert_eq!(names(progress.checkpoint()), ["log", "log/ids/0 retired"]);
+}

@@ -1,0 +1,114 @@
+//! Pages that have arrived and wait to be put into batches.
+
+use std::collections::VecDeque;
+
+use tokio::time::Instant;
+use weir_sdk::{Error, Record, Room};
+
+use super::fetch::Fetch;
+use super::statement::{Content, Row};
+
+/// The rows of some parts on their way into batches.
+pub struct Queue {
+    fetch: Fetch<Row>,
+    pages: VecDeque<Arrived>,
+    done: bool,
+    since: Option<Instant>,
+}
+
+struct Arrived {
+    part: usize,
+    rows: std::vec::IntoIter<Row>,
+    /// Bytes of the answer for each row, on average.
+    bytes: usize,
+}
+
+impl Queue {
+    /// Nothing is asked before the first [`receive`](Self::receive).
+    pub fn new(fetch: Fetch<Row>) -> Self {
+        Self { fetch, pages: VecDeque::new(), done: false, since: None }
+    }
+
+    /// Waits for the next page, or for the end. Safe to drop.
+    pub async fn receive(&mut self) -> Result<(), Error> {
+        match self.fetch.next().await? {
+            Some((_, page)) if page.rows.is_empty() => {}
+            Some((part, page)) => {
+                let bytes = page.bytes / page.rows.len();
+                self.pages.push_back(Arrived { part, rows: page.rows.into_iter(), bytes });
+                self.since.get_or_insert_with(Instant::now);
+            }
+            None => self.done = true,
+        }
+        Ok(())
+    }
+
+    /// Every page has arrived.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Every row has been taken.
+    pub fn is_empty(&self) -> bool {
+        self.done && self.pages.is_empty()
+    }
+
+    /// Since when rows have been waiting.
+    pub fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
+    /// Do the rows that wait fill the room, as far as one can tell without looking at each?
+    pub fn fills(&self, room: Room) -> bool {
+        let (rows, bytes) = self.pages.iter().fold((0, 0), |(rows, bytes), page| {
+            let left = page.rows.as_slice().len();
+            (rows + left, bytes + left * page.bytes)
+        });
+        rows >= room.records || bytes >= room.bytes
+    }
+
+    /// Takes the next row and the index of its part if `wanted` says so.
+    pub fn take_if(&mut self, wanted: impl FnOnce(&Row) -> bool) -> Option<(usize, Row)> {
+        let page = self.pages.front_mut()?;
+        let part = page.part;
+        if !page.rows.as_slice().first().is_some_and(wanted) {
+            return None;
+        }
+        let row = page.rows.next()?;
+        if page.rows.as_slice().is_empty() {
+            self.pages.pop_front();
+        }
+        if self.pages.is_empty() {
+            self.since = None;
+        }
+        Some((part, row))
+    }
+}
+
+/// A batch that is being filled.
+pub struct Filling {
+    room: Room,
+    bytes: usize,
+    /// What it holds.
+    pub records: Vec<Record>,
+}
+
+impl Filling {
+    /// An empty one.
+    pub fn new(room: Room) -> Self {
+        Self { room, bytes: 0, records: Vec::new() }
+    }
+
+    /// Is there room for the row? A single record larger than the room comes alone.
+    pub fn fits(&self, row: &Row) -> bool {
+        let Content::Event(record) = &row.content else { return true };
+        let left = self.records.len() < self.room.records && self.bytes + record.size() <= self.room.bytes;
+        self.records.is_empty() || left
+    }
+
+    /// Puts a record in.
+    pub fn push(&mut self, record: Record) {
+        self.bytes += record.size();
+        self.records.push(record);
+    }
+}

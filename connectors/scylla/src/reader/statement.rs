@@ -1,0 +1,160 @@
+//! A prepared statement that reads the log page by page, and the shape of the rows it answers.
+
+use std::sync::Arc;
+
+use scylla::client::session::Session;
+use scylla::deserialize::row::{ColumnIterator, RawColumn};
+use scylla::response::{PagingState, query_result::QueryRowsResult};
+use scylla::statement::prepared::PreparedStatement;
+use scylla::value::CqlTimeuuid;
+use weir_sdk::{Error, ErrorKind, Record};
+
+use super::row::{Place, RowId, StreamId};
+use crate::session::errors::{Classify, shape};
+
+/// The columns that name a row, and what happened; every statement on the log begins with them.
+pub const KEY_COLUMNS: &str = r#""cdc$stream_id", "cdc$time", "cdc$batch_seq_no", "cdc$operation""#;
+
+/// Turns a page into rows; it runs beside the reader.
+pub type Decode<R> = Arc<dyn Fn(&QueryRowsResult) -> Result<Vec<R>, Error> + Send + Sync>;
+
+/// A stretch of some streams: what one query asks for.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// At most 100, which is the server's limit.
+    pub streams: Arc<[StreamId]>,
+    /// The first time.
+    pub from: CqlTimeuuid,
+    /// The time after the last.
+    pub to: CqlTimeuuid,
+}
+
+/// A prepared statement on the log with the decoder of its rows.
+pub struct Statement<R> {
+    session: Arc<Session>,
+    prepared: PreparedStatement,
+    decode: Decode<R>,
+}
+
+/// One page, and where the next one begins.
+pub struct Page<R> {
+    /// Its rows, stream by stream, each by place.
+    pub rows: Vec<R>,
+    /// Bytes of the answer.
+    pub bytes: usize,
+    /// `None` after the last page.
+    pub next: Option<PagingState>,
+}
+
+impl<R> Statement<R> {
+    /// Prepares a statement over `table` (the log, quoted) that answers the key columns and `columns` (each quoted).
+    pub async fn prepare(
+        session: Arc<Session>,
+        table: &str,
+        columns: &str,
+        page_size: u32,
+        decode: Decode<R>,
+    ) -> Result<Self, Error> {
+        let text = format!(
+            r#"SELECT {KEY_COLUMNS}{columns} FROM {table} WHERE "cdc$stream_id" IN ? AND "cdc$time" >= ? AND "cdc$time" < ? BYPASS CACHE"#
+        );
+        let mut prepared = session
+            .prepare(text)
+            .await
+            .map_err(|error| error.classify().context("prepare the query of the log"))?;
+        prepared.set_page_size(i32::try_from(page_size).unwrap_or(i32::MAX));
+        prepared.set_is_idempotent(true);
+        Ok(Self { session, prepared, decode })
+    }
+
+    /// Asks for one page.
+    pub async fn page(&self, part: &Part, state: PagingState) -> Result<Page<R>, Error> {
+        let streams: Vec<&[u8]> = part.streams.iter().map(|stream| stream.0.as_slice()).collect();
+        let answer =
+            self.session.execute_single_page(&self.prepared, (streams, part.from, part.to), state).await;
+        let (answer, next) = answer.map_err(|error| error.classify().context("read the log"))?;
+        let answer = answer.into_rows_result().map_err(shape)?;
+        let rows = (self.decode)(&answer)?;
+        let next = next.into_paging_control_flow().continue_value();
+        Ok(Page { rows, bytes: answer.rows_bytes_size(), next })
+    }
+}
+
+/// A row of the log with its content.
+#[derive(Debug)]
+pub struct Row {
+    /// Its name.
+    pub id: RowId,
+    /// What it is to us.
+    pub content: Content,
+}
+
+/// What a row is to us.
+#[derive(Debug)]
+pub enum Content {
+    /// An event.
+    Event(Record),
+    /// Not an event.
+    Skipped(Skip),
+}
+
+/// Why a row is not an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// A delete or an expiry: housekeeping.
+    Delete,
+    /// An update that does not set every required column.
+    Update,
+    /// A pre- or postimage.
+    Image,
+    /// An insert without a required column.
+    Incomplete,
+    /// An operation that this version does not know.
+    Unknown,
+}
+
+/// A row as a later visit reads it.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name.
+    pub id: RowId,
+    /// `cdc$operation`.
+    pub operation: i8,
+}
+
+impl Key {
+    /// Takes the key columns off the front of a row.
+    pub fn take(columns: &mut ColumnIterator<'_, '_>) -> Result<Self, Error> {
+        let stream = StreamId(fixed(columns.next())?);
+        let time = CqlTimeuuid::from_bytes(fixed(columns.next())?);
+        let seq = i32::from_be_bytes(fixed(columns.next())?);
+        let [operation] = fixed(columns.next())?;
+        Ok(Self { id: RowId { stream, place: Place { time, seq } }, operation: operation.cast_signed() })
+    }
+
+    /// May the row be an event? Later visits look at no other, and remember no other.
+    pub fn may_be_event(&self) -> bool {
+        matches!(self.operation, 1 | 2)
+    }
+
+    /// The decoder of the statement that later visits use.
+    pub fn decode() -> Decode<Self> {
+        Arc::new(|page| {
+            let rows = page.rows::<ColumnIterator<'_, '_>>().map_err(shape)?;
+            rows.map(|columns| Self::take(&mut columns.map_err(shape)?)).collect()
+        })
+    }
+}
+
+fn fixed<const N: usize>(
+    column: Option<Result<RawColumn<'_, '_>, scylla::errors::DeserializationError>>,
+) -> Result<[u8; N], Error> {
+    let column = column.ok_or_else(|| misshapen("a column is missing"))?.map_err(shape)?;
+    let bytes = column.slice.map(|slice| slice.as_slice()).unwrap_or_default();
+    bytes.try_into().map_err(|_| misshapen(&format!("`{}` has {} bytes", column.spec.name(), bytes.len())))
+}
+
+fn misshapen(what: &str) -> Error {
+    Error::new(ErrorKind::Bug, format!("a row of the log has an unexpected shape: {what}"))
+        .advice("please report it with the version of ScyllaDB")
+}

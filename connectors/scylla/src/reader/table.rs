@@ -1,0 +1,210 @@
+//! What must be true of a table before its log is read, as the schema tells it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use scylla::client::session::Session;
+use scylla::deserialize::row::DeserializeRow;
+use scylla::response::query_result::QueryRowsResult;
+use uuid::Uuid;
+use weir_sdk::Error;
+use weir_sdk::config::Problem;
+
+use crate::session::errors::{Classify, shape};
+
+/// A table as the schema describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    keyspace: String,
+    name: String,
+    id: Uuid,
+    cdc: BTreeMap<String, String>,
+    columns: BTreeMap<String, String>,
+    tablets: bool,
+}
+
+const TABLETS: &str = "SELECT initial_tablets FROM system_schema.scylla_keyspaces WHERE keyspace_name = ?";
+const ID: &str = "SELECT id FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
+const CDC: &str = "SELECT cdc FROM system_schema.scylla_tables WHERE keyspace_name = ? AND table_name = ?";
+const COLUMNS: &str =
+    "SELECT column_name, type FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?";
+
+impl Table {
+    /// Reads the schema of a table.
+    ///
+    /// # Errors
+    /// `Config` when there is no such table.
+    pub async fn read(session: &Arc<Session>, keyspace: &str, name: &str) -> Result<Self, Error> {
+        let of_keyspace = ask(session, TABLETS, &[keyspace]).await?;
+        let tablets = first::<(Option<i32>,)>(&of_keyspace)?.is_some_and(|(tablets,)| tablets.is_some());
+        let Some((id,)) = first::<(Uuid,)>(&ask(session, ID, &[keyspace, name]).await?)? else {
+            return Err(Error::config(vec![absent(session, keyspace, name)]));
+        };
+        let of_table = ask(session, CDC, &[keyspace, name]).await?;
+        let cdc = first::<(Option<BTreeMap<String, String>>,)>(&of_table)?.and_then(|(cdc,)| cdc);
+        let columns = ask(session, COLUMNS, &[keyspace, name]).await?;
+        let columns =
+            columns.rows::<(String, String)>().map_err(shape)?.collect::<Result<_, _>>().map_err(shape)?;
+        Ok(Self {
+            keyspace: keyspace.into(),
+            name: name.into(),
+            id,
+            cdc: cdc.unwrap_or_default(),
+            columns,
+            tablets,
+        })
+    }
+
+    /// Names the table beyond its configuration: dropped and made again it is another one.
+    pub fn identity(&self) -> String {
+        format!("scylla:{}.{}:{}", self.keyspace, self.name, self.id.hyphenated())
+    }
+
+    /// `"keyspace"."table"`.
+    pub fn quoted(&self) -> String {
+        format!("{}.{}", quote(&self.keyspace), quote(&self.name))
+    }
+
+    /// The log, quoted.
+    pub fn log(&self) -> String {
+        format!("{}.{}", quote(&self.keyspace), quote(&format!("{}_scylla_cdc_log", self.name)))
+    }
+
+    /// The type of a column in CQL, in lower case; `None` when there is no such column.
+    pub fn column(&self, name: &str) -> Option<&str> {
+        self.columns.get(name).map(String::as_str)
+    }
+
+    /// The names of the columns.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.columns.keys().map(String::as_str)
+    }
+
+    /// How long a row of the log lives; `None` is for ever.
+    pub fn ttl(&self) -> Option<Duration> {
+        let seconds = self.option("ttl").and_then(|ttl| ttl.parse().ok()).unwrap_or(86_400);
+        (seconds > 0).then(|| Duration::from_secs(seconds))
+    }
+
+    /// Why the log cannot be read, each with the CQL that repairs it.
+    pub fn problems(&self, safety: Duration) -> Vec<Problem> {
+        let table = |message: String| Problem::new("/table", message);
+        if self.tablets {
+            let message = format!(
+                "the keyspace `{}` uses tablets, and this version reads logs of vnodes only",
+                self.keyspace
+            );
+            return vec![Problem::new("/keyspace", message).help(format!(
+                "a keyspace cannot change: make another one with the same replication, CREATE KEYSPACE {} WITH replication = {{…}} AND tablets = {{'enabled': false}};",
+                quote(&format!("{}_vnodes", self.keyspace)),
+            ))];
+        }
+        if !self.option("enabled").is_some_and(truth) {
+            return vec![
+                table(format!("the table {} has no CDC log", self.quoted())).help(self.alter(86_400)),
+            ];
+        }
+        let mut problems = Vec::new();
+        if self.option("delta").is_some_and(|delta| delta != "full") {
+            let message = format!("the CDC log of {} holds keys only", self.quoted());
+            problems.push(table(message).help(self.alter(self.ttl().map_or(0, |ttl| ttl.as_secs()))));
+        }
+        if let Some(ttl) = self.ttl().filter(|ttl| *ttl <= safety) {
+            let message = format!(
+                "the CDC log of {} forgets rows after {} s, before a late one is looked for",
+                self.quoted(),
+                ttl.as_secs()
+            );
+            problems.push(table(message).help(format!("{} (or a smaller `safety`)", self.alter(86_400))));
+        }
+        problems
+    }
+
+    /// The statement that makes the log readable; an ALTER replaces all options, so those that are set are kept.
+    fn alter(&self, ttl: u64) -> String {
+        let kept = |option: &str| match self.option(option) {
+            Some(value) if value != "false" => format!(", '{option}': '{value}'"),
+            _ => String::new(),
+        };
+        let (pre, post) = (kept("preimage"), kept("postimage"));
+        format!(
+            "ALTER TABLE {} WITH cdc = {{'enabled': true, 'delta': 'full', 'ttl': {ttl}{pre}{post}}};",
+            self.quoted()
+        )
+    }
+
+    fn option(&self, name: &str) -> Option<&str> {
+        self.cdc.get(name).map(String::as_str)
+    }
+}
+
+fn absent(session: &Session, keyspace: &str, name: &str) -> Problem {
+    if session.get_cluster_state().get_keyspace(keyspace).is_none() {
+        return Problem::new("/keyspace", format!("there is no keyspace `{keyspace}`")).help(format!(
+            "CREATE KEYSPACE {} WITH replication = {{'class': 'NetworkTopologyStrategy', 'replication_factor': 3}} AND tablets = {{'enabled': false}};",
+            quote(keyspace),
+        ));
+    }
+    let table = format!("{}.{}", quote(keyspace), quote(name));
+    Problem::new("/table", format!("there is no table {table}")).help(format!(
+        "CREATE TABLE {table} (aggregate_id uuid, sequence_number bigint, id uuid, event_id uuid, event_type text, event_version int, payload text, correlation_id uuid, causation_id uuid, created_at timestamp, PRIMARY KEY ((aggregate_id), sequence_number)) WITH cdc = {{'enabled': true, 'ttl': 86400}} AND default_time_to_live = 86400;"
+    ))
+}
+
+/// An identifier as CQL takes it letter by letter.
+pub fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn truth(text: &str) -> bool {
+    text.eq_ignore_ascii_case("true") || text == "1"
+}
+
+async fn ask(session: &Arc<Session>, text: &str, values: &[&str]) -> Result<QueryRowsResult, Error> {
+    let answer = session.query_unpaged(text, values).await;
+    let answer = answer.map_err(|error| error.classify().context("read the schema"))?;
+    answer.into_rows_result().map_err(shape)
+}
+
+fn first<'f, R: DeserializeRow<'f, 'f>>(answer: &'f QueryRowsResult) -> Result<Option<R>, Error> {
+    answer.maybe_first_row::<R>().map_err(shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Table;
+    use std::time::Duration;
+
+    fn table(cdc: &[(&str, &str)]) -> Table {
+        Table {
+            keyspace: "orders_ks".into(),
+            name: "outbox".into(),
+            id: uuid::Uuid::nil(),
+            cdc: cdc.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+            columns: [("payload".to_owned(), "text".to_owned())].into(),
+            tablets: false,
+        }
+    }
+
+    #[test]
+    fn each_complaint_names_the_statement_that_repairs_it() {
+        let help = |table: &Table| -> Vec<String> {
+            let problems = table.problems(Duration::from_secs(120));
+            problems.into_iter().map(|problem| problem.help.unwrap()).collect()
+        };
+        assert!(help(&table(&[("enabled", "true"), ("delta", "full"), ("ttl", "86400")])).is_empty());
+        assert!(help(&table(&[("enabled", "true"), ("ttl", "0")])).is_empty(), "0 is for ever");
+        assert_eq!(
+            help(&table(&[("enabled", "false"), ("postimage", "true")])),
+            [
+                r#"ALTER TABLE "orders_ks"."outbox" WITH cdc = {'enabled': true, 'delta': 'full', 'ttl': 86400, 'postimage': 'true'};"#
+            ]
+        );
+        let both = help(&table(&[("enabled", "true"), ("delta", "keys"), ("ttl", "60")]));
+        assert_eq!(both.len(), 2);
+        assert!(both[0].contains("'ttl': 60") && both[1].contains("'ttl': 86400"), "{both:?}");
+        let tablets = Table { tablets: true, ..table(&[]) };
+        assert!(help(&tablets)[0].contains("tablets = {'enabled': false}"));
+    }
+}

@@ -1,0 +1,92 @@
+//! What is written reads back, and what is damaged is refused.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use scylla::value::CqlTimeuuid;
+use weir_sdk::{Checkpoint, ErrorKind};
+
+use super::{Main, Position, at, ids, put_ids, put_places, put_sums, sums};
+use crate::reader::row::{Place, StreamId};
+use crate::reader::unsettled::Sum;
+
+fn written(position: &Position) -> Checkpoint {
+    let mut checkpoint = Checkpoint::default();
+    let (name, offset) = position.main.put();
+    checkpoint.set(name, offset);
+    for part in &position.parts {
+        checkpoint.set(at(*part), put_places(&position.places));
+    }
+    for (chunk, rows) in &position.ids {
+        checkpoint.set(ids(*chunk), put_ids(rows));
+    }
+    checkpoint.set(sums(), put_sums(position.sums.clone()));
+    checkpoint
+}
+
+fn any_position() -> impl Strategy<Value = Position> {
+    let place = (any::<[u8; 16]>(), any::<[u8; 16]>(), any::<i32>());
+    let id = (any::<i64>(), any::<u64>());
+    (
+        (
+            any::<i64>(),
+            any::<bool>(),
+            prop::option::of(any::<(i64, i64)>()),
+            prop::collection::vec(any::<(i64, i64)>(), 0..3),
+        ),
+        prop::collection::vec(place, 0..5),
+        prop::collection::btree_map(any::<u64>(), prop::collection::vec(id, 0..9), 0..4),
+        prop::collection::vec((any::<i64>(), any::<(u64, u64)>()), 0..4),
+    )
+        .prop_map(|((cut, fresh, window, runs), places, ids, sums)| Position {
+            main: Main {
+                cut,
+                fresh,
+                window,
+                waiting: runs.into_iter().map(|(start, end)| start..end).collect(),
+            },
+            parts: if places.is_empty() { vec![] } else { vec![3] },
+            places: places
+                .into_iter()
+                .map(|(stream, time, seq)| {
+                    (StreamId(stream), Place { time: CqlTimeuuid::from_bytes(time), seq })
+                })
+                .collect(),
+            ids,
+            sums: sums.into_iter().map(|(second, (rows, hashes))| (second, Sum { rows, hashes })).collect(),
+        })
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_reads_back(position in any_position()) {
+        prop_assert_eq!(Position::read(&written(&position)).unwrap(), Some(position));
+    }
+
+    #[test]
+    fn a_cut_off_value_is_refused_or_read_short_but_never_a_panic(position in any_position(), keep in 0usize..60) {
+        let damaged: Checkpoint = written(&position)
+            .iter()
+            .map(|(name, offset)| {
+                let bytes = offset.unwrap().as_bytes();
+                (name.clone(), bytes.slice(..keep.min(bytes.len())))
+            })
+            .collect();
+        let main = position.main.put().1;
+        let read = Position::read(&damaged);
+        prop_assert!(keep >= main.as_bytes().len() || read.is_err());
+    }
+}
+
+#[test]
+fn nothing_is_none_and_a_checkpoint_without_its_head_is_refused() {
+    assert_eq!(Position::read(&Checkpoint::default()).unwrap(), None);
+    let headless: Checkpoint = [(ids(1), put_ids(&[(1, 2)]))].into_iter().collect();
+    assert_eq!(Position::read(&headless).unwrap_err().kind(), ErrorKind::Config);
+    let position = Position { ids: BTreeMap::from([(1, vec![])]), ..Position::default() };
+    let mut other = written(&position);
+    other.set(ids(2), vec![9, 0]);
+    let error = Position::read(&other).unwrap_err();
+    assert!(error.to_string().contains("`log/ids/2`"), "{error}");
+    assert!(error.operator_advice().is_some());
+}

@@ -1,0 +1,176 @@
+//! When each second of the log is visited again.
+//!
+//! A row may become readable after its place was read. So every second that was read while it was younger than
+//! `safety` is visited again at a few growing ages, the last time when nothing that the promise covers can still come.
+//! Ages count from the end of the second, and seconds are visited in runs, a tenth of the age late, so that one query
+//! covers many of them.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::time::{Bucket, Micros, SECOND, begin, bucket, micros};
+
+/// The seconds that wait for visits.
+#[derive(Debug)]
+pub struct Visits {
+    ages: Vec<Micros>,
+    /// Second → the visit it waits for; `None` is one at once, after a restart.
+    waiting: BTreeMap<Bucket, Option<usize>>,
+}
+
+impl Visits {
+    /// Visits at 1 s, 10 s and `safety`, those that are not younger than `safety`.
+    pub fn new(safety: Duration) -> Self {
+        let safety = micros(safety);
+        let mut ages: Vec<_> = [SECOND, 10 * SECOND].into_iter().filter(|age| *age < safety).collect();
+        ages.push(safety);
+        Self { ages, waiting: BTreeMap::new() }
+    }
+
+    /// Would a row of this second, read at `read`, be visited again?
+    pub fn unsettled(&self, second: Bucket, read: Micros) -> bool {
+        end(second) + self.last_age() > read
+    }
+
+    /// The front has read `from..to`, beginning at `read`.
+    pub fn passed(&mut self, from: Micros, to: Micros, read: Micros) {
+        let young = bucket(read.saturating_sub(self.last_age()));
+        for second in bucket(from).max(young)..=bucket(to - 1) {
+            if self.unsettled(second, read) {
+                self.waiting.entry(second).or_insert(Some(0));
+            }
+        }
+    }
+
+    /// Asks for a visit of these seconds as soon as they lie behind the front.
+    pub fn restarted(&mut self, runs: &[Range<Bucket>]) {
+        self.waiting.extend(runs.iter().cloned().flatten().map(|second| (second, None)));
+    }
+
+    /// The seconds to visit now, in runs; empty until it is worth a query. Only whole seconds before `front` count.
+    pub fn due(&self, now: Micros, front: Micros) -> Vec<Range<Bucket>> {
+        let behind = ..bucket(front);
+        let urgent = self.waiting.range(behind).any(|(second, next)| {
+            next.is_none_or(|next| end(*second) + self.ages[next] + self.ages[next] / 10 <= now)
+        });
+        if !urgent {
+            return Vec::new();
+        }
+        let due = self
+            .waiting
+            .range(behind)
+            .filter(|(second, next)| next.is_none_or(|next| end(**second) + self.ages[next] <= now));
+        runs(due.map(|(second, _)| *second))
+    }
+
+    /// A visit that began at `began` is over, late rows and all.
+    pub fn visited(&mut self, runs: &[Range<Bucket>], began: Micros) {
+        for second in runs.iter().cloned().flatten() {
+            if let Some(next) = self.ages.iter().position(|age| end(second) + age > began) {
+                self.waiting.insert(second, Some(next));
+            } else {
+                self.waiting.remove(&second);
+            }
+        }
+    }
+
+    /// Does this second wait for a visit?
+    pub fn waits(&self, second: Bucket) -> bool {
+        self.waiting.contains_key(&second)
+    }
+
+    /// Every second that waits, in runs; everything else is settled or was never read.
+    pub fn waiting(&self) -> Vec<Range<Bucket>> {
+        runs(self.waiting.keys().copied())
+    }
+
+    fn last_age(&self) -> Micros {
+        self.ages[self.ages.len() - 1]
+    }
+}
+
+fn end(second: Bucket) -> Micros {
+    begin(second + 1)
+}
+
+fn runs(seconds: impl Iterator<Item = Bucket>) -> Vec<Range<Bucket>> {
+    let mut runs: Vec<Range<Bucket>> = Vec::new();
+    for second in seconds {
+        match runs.last_mut() {
+            Some(run) if run.end == second => run.end += 1,
+            _ => runs.push(second..second + 1),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Visits;
+    use crate::reader::time::{SECOND, begin};
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_second_is_visited_at_each_age_and_then_settled() {
+        let mut visits = Visits::new(Duration::from_secs(120));
+        visits.passed(begin(100), begin(101), begin(101));
+        let front = begin(500);
+        let mut visited = Vec::new();
+        for now in (101..300).map(begin) {
+            let due = visits.due(now, front);
+            if !due.is_empty() {
+                assert_eq!(due.as_slice(), std::slice::from_ref(&(100..101)));
+                visits.visited(&due, now);
+                visited.push(now / SECOND - 101);
+            }
+        }
+        assert_eq!(visited, [2, 11, 132], "each a tenth late at most, in whole seconds");
+        assert!(!visits.waits(100) && visits.waiting().is_empty());
+    }
+
+    #[test]
+    fn a_second_that_the_front_has_not_left_is_not_visited() {
+        let mut visits = Visits::new(Duration::from_secs(120));
+        visits.passed(begin(100), begin(100) + 1, begin(101));
+        assert!(visits.due(begin(300), begin(100) + 1).is_empty());
+        assert_eq!(visits.due(begin(300), begin(101)), [100..101]);
+    }
+
+    #[test]
+    fn what_is_read_old_needs_no_visit_and_a_restart_visits_at_once() {
+        let mut visits = Visits::new(Duration::from_secs(120));
+        visits.passed(begin(0), begin(100), begin(400));
+        assert!(visits.waiting().is_empty());
+        visits.restarted(&[100..103]);
+        assert_eq!(visits.due(begin(104), begin(102)), [100..102]);
+        visits.visited(&[100..102], begin(104));
+        assert_eq!(visits.waiting(), [100..103], "the later ages still come");
+    }
+
+    proptest! {
+        /// Whatever the pace of visits: the last one of a second begins when it is at least `safety` old.
+        #[test]
+        fn nothing_is_settled_before_safety(steps in prop::collection::vec(1i64..5_000_000, 1..300), safety in 1u64..200) {
+            let mut visits = Visits::new(Duration::from_secs(safety));
+            let (mut now, mut front, mut last) = (0, 0, std::collections::BTreeMap::new());
+            for step in steps {
+                now += step;
+                visits.passed(front, now, now);
+                // A second that one look read as a whole was visited by it.
+                let whole = (front + SECOND - 1) / SECOND..now / SECOND;
+                last.extend(whole.map(|second| (second, now)));
+                front = now;
+                let due = visits.due(now, front);
+                visits.visited(&due, now);
+                last.extend(due.into_iter().flatten().map(|second| (second, now)));
+                for second in 0..front / SECOND {
+                    let settled = !visits.waits(second);
+                    let age = last.get(&second).map(|at| at - begin(second + 1));
+                    prop_assert_eq!(settled, age.is_some_and(|age| age >= safety as i64 * SECOND));
+                }
+            }
+        }
+    }
+}
