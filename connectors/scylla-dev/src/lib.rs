@@ -4,9 +4,11 @@
 pub mod cdc;
 pub mod clock;
 pub mod error;
+pub mod execute;
 pub mod mutation;
 pub mod outcome;
 pub mod schema;
+pub mod statements;
 pub mod storage;
 pub mod system;
 pub mod value;

@@ -1,4 +1,11 @@
 //! From the text of a statement to a plan: parse, then look up every name and type once.
-pub(crate) mod ast;
+//!
+//! [`lexer`] cuts text into tokens, [`parser`] makes a tree of them ([`ast`]), [`mod@prepare`] turns the tree into what
+//! [`crate::execute`] runs, with the help of the schema.
+mod ast;
 mod lexer;
-pub(crate) mod parser;
+mod parser;
+mod prepare;
+
+pub use crate::execute::Prepared;
+pub use prepare::prepare;

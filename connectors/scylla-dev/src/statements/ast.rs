@@ -238,9 +238,15 @@ pub(crate) enum Term {
     Map(Vec<(Term, Term)>),
     Tuple(Vec<Term>),
     Udt(Vec<(String, Term)>),
-    Call { name: String, arguments: Vec<Term> },
+    Call {
+        name: String,
+        arguments: Vec<Term>,
+    },
     /// `(type) term`
-    Hint { to: TypeName, value: Box<Term> },
+    Hint {
+        to: TypeName,
+        value: Box<Term>,
+    },
 }
 
 /// A type as written.

@@ -1,0 +1,1 @@
+//! Statements run without sockets: what they leave and what they show.

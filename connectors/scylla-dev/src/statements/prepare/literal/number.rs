@@ -1,0 +1,76 @@
+//! Integers, floats, varints and decimals from their digits.
+use std::str::FromStr;
+
+use scylla_cql::frame::response::result::{ColumnType, NativeType};
+
+use crate::error::DbError;
+use crate::value::types::{self, decimal};
+
+/// An integer of a fixed size.
+pub(super) fn integer<T: FromStr>(text: &str, native: &NativeType) -> Result<T, DbError> {
+    text.parse().map_err(|_| unable(text, native))
+}
+
+/// An integer literal as `native`; `None` when the type takes no integers.
+pub(super) fn from_integer(text: &str, native: &NativeType) -> Result<Option<Vec<u8>>, DbError> {
+    use NativeType as N;
+    Ok(Some(match native {
+        N::TinyInt => integer::<i8>(text, native)?.to_be_bytes().to_vec(),
+        N::SmallInt => integer::<i16>(text, native)?.to_be_bytes().to_vec(),
+        N::Int => integer::<i32>(text, native)?.to_be_bytes().to_vec(),
+        N::BigInt => integer::<i64>(text, native)?.to_be_bytes().to_vec(),
+        N::Varint => varint(text),
+        _ => return from_float(text, native),
+    }))
+}
+
+/// A number literal as `native`; `None` when the type takes none.
+pub(super) fn from_float(text: &str, native: &NativeType) -> Result<Option<Vec<u8>>, DbError> {
+    use NativeType as N;
+    Ok(Some(match native {
+        N::Float => integer::<f32>(text, native)?.to_be_bytes().to_vec(),
+        N::Double => integer::<f64>(text, native)?.to_be_bytes().to_vec(),
+        N::Decimal => decimal(text).ok_or_else(|| unable(text, native))?,
+        _ => return Ok(None),
+    }))
+}
+
+fn unable(text: &str, native: &NativeType) -> DbError {
+    let name = types::name(&ColumnType::Native(native.clone()));
+    DbError::invalid(format!("Unable to make {name} from '{text}'"))
+}
+
+fn varint(text: &str) -> Vec<u8> {
+    let (negative, digits) = sign(text);
+    let mut bytes = Vec::new();
+    decimal::write_signed(&values(digits), negative, &mut bytes);
+    bytes
+}
+
+/// Digits with a point and an exponent as scale and unscaled number.
+fn decimal(text: &str) -> Option<Vec<u8>> {
+    let (negative, text) = sign(text);
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let exponent: i32 = exponent.parse().ok()?;
+    let scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
+    let mut bytes = scale.to_be_bytes().to_vec();
+    let digits = digits.trim_start_matches('0');
+    decimal::write_signed(&values(digits), negative && !digits.is_empty(), &mut bytes);
+    Some(bytes)
+}
+
+fn sign(text: &str) -> (bool, &str) {
+    match text.strip_prefix('-') {
+        Some(digits) => (digits.bytes().any(|byte| (b'1'..=b'9').contains(&byte)), digits),
+        None => (false, text),
+    }
+}
+
+fn values(digits: &str) -> Vec<u8> {
+    digits.bytes().map(|byte| byte.wrapping_sub(b'0')).collect()
+}

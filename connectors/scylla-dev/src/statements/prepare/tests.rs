@@ -1,0 +1,1 @@
+//! What preparing tells a client, and what it refuses.
