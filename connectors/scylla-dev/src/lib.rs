@@ -5,10 +5,17 @@ pub mod cdc;
 pub mod clock;
 pub mod error;
 pub mod execute;
+pub mod faults;
 pub mod mutation;
 pub mod outcome;
 pub mod schema;
+pub mod server;
 pub mod statements;
 pub mod storage;
 pub mod system;
 pub mod value;
+mod wire;
+
+pub use clock::Clock;
+pub use faults::{Failure, Faults};
+pub use server::{Builder, ScyllaDev};

@@ -7,7 +7,6 @@ use crate::value::order;
 
 /// The values of `cdc$operation`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are ScyllaDB's own")]
 #[repr(i8)]
 pub(super) enum Operation {
     Preimage = 0,

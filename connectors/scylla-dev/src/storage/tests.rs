@@ -10,8 +10,8 @@ use super::{LiveRow, Order, Store, TokenRange};
 use crate::clock::Clock;
 use crate::mutation::{Mutation, RowPatch, Stamp, Tombstone};
 use crate::schema::{
-    Bounds, ClusteringRange, ColumnDefinition, ColumnKind, KeyspaceDefinition, OptionValue, PartitionKey, Table,
-    TableDefinition, TableOptions,
+    Bounds, ClusteringRange, ColumnDefinition, ColumnKind, KeyspaceDefinition, OptionValue, PartitionKey,
+    Table, TableDefinition, TableOptions,
 };
 use crate::value::order::Direction;
 use crate::value::types;
@@ -136,7 +136,9 @@ fn contents(store: &Store, table: &Table) -> Vec<String> {
                 let cells: Vec<_> = table
                     .value_columns()
                     .iter()
-                    .filter_map(|column| row.cell(column).map(|cell| (&*column.name, cell.value.to_vec(), cell.stamp)))
+                    .filter_map(|column| {
+                        row.cell(column).map(|cell| (&*column.name, cell.value.to_vec(), cell.stamp))
+                    })
                     .collect();
                 seen.push(format!("{:?} {:?} {cells:?}", row.place(), row.marker()));
             };

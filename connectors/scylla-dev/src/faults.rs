@@ -1,0 +1,182 @@
+//! Faults on purpose, for tests: what a database does to its clients when it is in trouble.
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::error::{DbError, ErrorCode};
+use crate::storage::Store;
+
+/// Makes the server misbehave. Clones act on the same server; every fault lasts until it is taken back.
+#[derive(Debug, Clone)]
+pub struct Faults(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    store: Arc<Store>,
+    refuse: AtomicBool,
+    delay_micros: AtomicU64,
+    frozen: watch::Sender<bool>,
+    cut: watch::Sender<u64>,
+    failures: Mutex<Vec<Failure>>,
+    /// Lets a statement be looked at without taking the lock of `failures` while there are none.
+    failing: AtomicBool,
+}
+
+/// Statements that fail.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// Statements whose text holds this fail.
+    pub pattern: String,
+    /// With this code.
+    pub code: ErrorCode,
+    /// So many times; `None` until [`Faults::heal`].
+    pub times: Option<u32>,
+    /// One of so many: 1 fails each, 10 every tenth. The same statements fail in each run.
+    pub one_in: u32,
+    seen: u32,
+}
+
+impl Failure {
+    /// Each statement whose text holds `pattern` fails with `code`.
+    pub fn of(pattern: impl Into<String>, code: ErrorCode) -> Self {
+        Self { pattern: pattern.into(), code, times: None, one_in: 1, seen: 0 }
+    }
+
+    /// Only the next `times` ones.
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    /// Only one in `count`.
+    #[must_use]
+    pub fn one_in(mut self, count: u32) -> Self {
+        self.one_in = count.max(1);
+        self
+    }
+
+    fn hits(&mut self, text: &str) -> bool {
+        if self.times == Some(0) || !text.contains(&self.pattern) {
+            return false;
+        }
+        self.seen = self.seen.wrapping_add(1);
+        let hit = self.seen.is_multiple_of(self.one_in);
+        if hit && let Some(times) = &mut self.times {
+            *times -= 1;
+        }
+        hit
+    }
+}
+
+impl Faults {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        Self(Arc::new(State {
+            store,
+            refuse: AtomicBool::new(false),
+            delay_micros: AtomicU64::new(0),
+            frozen: watch::Sender::new(false),
+            cut: watch::Sender::new(0),
+            failures: Mutex::default(),
+            failing: AtomicBool::new(false),
+        }))
+    }
+
+    /// Closes new connections as soon as they are made. Those that exist go on.
+    pub fn refuse_connections(&self) {
+        self.0.refuse.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes new connections again.
+    pub fn accept_connections(&self) {
+        self.0.refuse.store(false, Ordering::Relaxed);
+    }
+
+    /// Closes every connection in the middle of whatever it does.
+    pub fn cut_connections(&self) {
+        self.0.cut.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Sends every answer this much later; zero takes it back.
+    pub fn delay_answers(&self, by: Duration) {
+        self.0.delay_micros.store(u64::try_from(by.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Stops answering; connections stay open and requests wait.
+    pub fn freeze(&self) {
+        self.0.frozen.send_replace(true);
+    }
+
+    /// Answers again, what has waited first.
+    pub fn thaw(&self) {
+        self.0.frozen.send_replace(false);
+    }
+
+    /// Lets statements fail. Several may be set; the first that hits decides.
+    pub fn fail(&self, failure: Failure) {
+        self.0.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
+        self.0.failing.store(true, Ordering::Release);
+    }
+
+    /// Takes all failures of statements back.
+    pub fn heal(&self) {
+        self.0.failing.store(false, Ordering::Release);
+        self.0.failures.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The CDC log rows of the next `writes` statements on `keyspace.table` become readable only `delay` after the
+    /// write, with the time of the write in `cdc$time`. The write itself is answered and readable at once.
+    pub fn delay_log_rows(&self, keyspace: &str, table: &str, writes: u32, delay: Duration) {
+        self.0.store.delay_log_rows(keyspace, table, writes, delay);
+    }
+
+    /// Moves the server's clock forward.
+    pub fn advance_clock(&self, by: Duration) {
+        self.0.store.clock().advance(by);
+    }
+
+    /// Moves the server's clock back.
+    pub fn rewind_clock(&self, by: Duration) {
+        self.0.store.clock().rewind(by);
+    }
+
+    pub(crate) fn refuses(&self) -> bool {
+        self.0.refuse.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn cuts(&self) -> watch::Receiver<u64> {
+        self.0.cut.subscribe()
+    }
+
+    /// Waits until every connection has ended.
+    pub(crate) async fn all_cut(&self) {
+        self.0.cut.closed().await;
+    }
+
+    pub(crate) fn answer_delay(&self) -> Option<Duration> {
+        let micros = self.0.delay_micros.load(Ordering::Relaxed);
+        (micros > 0).then(|| Duration::from_micros(micros))
+    }
+
+    pub(crate) async fn thawed(&self) {
+        if !*self.0.frozen.borrow() {
+            return;
+        }
+        let mut frozen = self.0.frozen.subscribe();
+        // The sender lives as long as `self`.
+        frozen.wait_for(|frozen| !frozen).await.ok();
+    }
+
+    pub(crate) fn check(&self, text: &str) -> Result<(), DbError> {
+        if !self.0.failing.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut failures = self.0.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        match failures.iter_mut().find_map(|failure| failure.hits(text).then(|| failure.code.clone())) {
+            Some(code) => Err(DbError::new(code, "failed on purpose")),
+            None => Ok(()),
+        }
+    }
+}

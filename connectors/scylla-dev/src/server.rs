@@ -1,0 +1,142 @@
+//! Starting and stopping the server inside another process.
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::cdc::generation;
+use crate::clock::Clock;
+use crate::faults::Faults;
+use crate::storage::Store;
+use crate::system::Node;
+use crate::wire::{self, Server};
+
+const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
+/// Rows looked at in one sweep: well under a millisecond of the lock.
+const SWEEP_ROWS: usize = 4096;
+
+/// A running server. It stops when dropped.
+#[derive(Debug)]
+pub struct ScyllaDev {
+    address: SocketAddr,
+    server: Arc<Server>,
+    accepting: Option<JoinHandle<()>>,
+    sweeping: JoinHandle<()>,
+}
+
+/// What a server is to be like.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    listen: SocketAddr,
+    vnodes: u16,
+    clock: Clock,
+}
+
+impl ScyllaDev {
+    /// A server on a port of 127.0.0.1 that the system chooses, with 4 vnodes, on the system's clock.
+    pub fn builder() -> Builder {
+        Builder { listen: SocketAddr::from(([127, 0, 0, 1], 0)), vnodes: 4, clock: Clock::system() }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ways to make it misbehave.
+    pub fn faults(&self) -> Faults {
+        self.server.faults.clone()
+    }
+
+    /// The clock it goes by.
+    pub fn clock(&self) -> Clock {
+        self.server.store.clock().clone()
+    }
+
+    /// Makes a new generation of CDC streams for writes from `since_millis` (ms since 1970) on.
+    pub fn new_generation(&self, since_millis: i64) {
+        self.server.store.new_generation(since_millis);
+    }
+
+    /// Closes all connections and the port, as if the database were gone. The data stays.
+    pub async fn stop(&mut self) {
+        if let Some(accepting) = self.accepting.take() {
+            accepting.abort();
+            // It ends by being aborted.
+            accepting.await.ok();
+        }
+        self.server.faults.cut_connections();
+        self.server.faults.all_cut().await;
+    }
+
+    /// Listens on the same port again, with the same data.
+    ///
+    /// # Errors
+    /// When another process has taken the port.
+    pub async fn restart(&mut self) -> std::io::Result<()> {
+        self.stop().await;
+        let listener = TcpListener::bind(self.address).await?;
+        self.accepting = Some(tokio::spawn(wire::accept(listener, Arc::clone(&self.server))));
+        Ok(())
+    }
+}
+
+impl Drop for ScyllaDev {
+    fn drop(&mut self) {
+        if let Some(accepting) = &self.accepting {
+            accepting.abort();
+        }
+        self.sweeping.abort();
+        self.server.faults.thaw();
+        self.server.faults.cut_connections();
+    }
+}
+
+impl Builder {
+    /// Listens here; port 0 lets the system choose one.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// How many ranges of the ring the node has, each with a CDC stream: 1 to 256.
+    #[must_use]
+    pub fn vnodes(mut self, count: u16) -> Self {
+        self.vnodes = count.clamp(1, 256);
+        self
+    }
+
+    /// The clock that timestamps, TTLs and generations go by.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Starts the server; it listens when this returns.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn start(self) -> std::io::Result<ScyllaDev> {
+        let listener = TcpListener::bind(self.listen).await?;
+        let address = listener.local_addr()?;
+        let tokens = generation::range_ends(self.vnodes);
+        let node = Node { address: address.ip(), tokens, ..Node::default() };
+        let store = Arc::new(Store::for_node(self.clock, node));
+        let faults = Faults::new(Arc::clone(&store));
+        let server = Arc::new(Server::new(Arc::clone(&store), faults));
+        let accepting = Some(tokio::spawn(wire::accept(listener, Arc::clone(&server))));
+        let sweeping = tokio::spawn(sweep(store));
+        Ok(ScyllaDev { address, server, accepting, sweeping })
+    }
+}
+
+async fn sweep(store: Arc<Store>) {
+    loop {
+        tokio::time::sleep(SWEEP_INTERVAL).await;
+        store.sweep(SWEEP_ROWS);
+    }
+}

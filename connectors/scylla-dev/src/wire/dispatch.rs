@@ -1,0 +1,184 @@
+//! One request in, one answer out.
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use scylla_cql::frame::types;
+
+use super::frame::{self, Frame, opcode};
+use super::prepared::Statement;
+use super::request::{self, BatchPart, malformed};
+use super::{Server, response};
+use crate::error::DbError;
+use crate::execute;
+use crate::outcome::{Outcome, Session};
+use crate::statements;
+
+/// What a connection is, between requests.
+#[derive(Debug, Default)]
+pub(super) struct ConnectionState {
+    pub(super) session: Session,
+    /// Whether it wants to hear of schema changes.
+    pub(super) registered: bool,
+    started: bool,
+    mark: response::Mark,
+}
+
+/// Answers one request into `out`.
+pub(super) fn answer(server: &Server, state: &mut ConnectionState, frame: &Frame, out: &mut BytesMut) {
+    let start = out.len();
+    if let Err(error) = try_answer(server, state, frame, out) {
+        out.truncate(start);
+        put_error(out, frame.stream, &error);
+    }
+}
+
+/// Writes an ERROR frame.
+pub(super) fn put_error(out: &mut BytesMut, stream: i16, error: &DbError) {
+    frame::put(out, stream, opcode::ERROR, |out| response::error(out, error));
+}
+
+fn try_answer(
+    server: &Server,
+    state: &mut ConnectionState,
+    frame: &Frame,
+    out: &mut BytesMut,
+) -> Result<(), DbError> {
+    let early = matches!(frame.opcode, opcode::OPTIONS | opcode::STARTUP);
+    if !early && !state.started {
+        return Err(DbError::protocol("Unexpected message, expecting STARTUP or OPTIONS"));
+    }
+    match frame.opcode {
+        opcode::OPTIONS => frame::put(out, frame.stream, opcode::SUPPORTED, response::supported),
+        opcode::STARTUP => {
+            startup(state, frame)?;
+            frame::put(out, frame.stream, opcode::READY, |_| {});
+        }
+        opcode::REGISTER => {
+            let events = types::read_string_list(&mut &frame.body[..]).map_err(malformed)?;
+            state.registered |= events.iter().any(|event| event == "SCHEMA_CHANGE");
+            frame::put(out, frame.stream, opcode::READY, |_| {});
+        }
+        opcode::QUERY => query(server, state, frame, out)?,
+        opcode::PREPARE => prepare(server, state, frame, out)?,
+        opcode::EXECUTE => execute(server, state, frame, out)?,
+        opcode::BATCH => batch(server, state, frame, out)?,
+        other => return Err(DbError::protocol(format!("Unknown opcode {other:#04x}"))),
+    }
+    Ok(())
+}
+
+fn startup(state: &mut ConnectionState, frame: &Frame) -> Result<(), DbError> {
+    let options = types::read_string_map(&mut &frame.body[..]).map_err(malformed)?;
+    if let Some(compression) = options.get("COMPRESSION").filter(|name| !name.is_empty()) {
+        return Err(DbError::protocol(format!("Unknown compression algorithm {compression}")));
+    }
+    if options.contains_key(response::LWT_MARK) {
+        state.mark = response::Mark::Wanted;
+    }
+    state.started = true;
+    Ok(())
+}
+
+fn query(
+    server: &Server,
+    state: &mut ConnectionState,
+    frame: &Frame,
+    out: &mut BytesMut,
+) -> Result<(), DbError> {
+    let rest = &mut &frame.body[..];
+    let text = types::read_long_string(rest).map_err(malformed)?;
+    let parameters = request::parameters(&frame.body, rest)?;
+    server.faults.check(text)?;
+    let schema = server.store.schema();
+    let prepared = statements::prepare(text, state.session.keyspace.as_deref(), &schema)?;
+    let values = parameters.values.in_order(prepared.bind_specs())?;
+    let outcome = execute::run(&server.store, &state.session, &prepared, &values, &parameters.options)?;
+    put_outcome(server, state, (frame.stream, parameters.skip_metadata), outcome, out);
+    Ok(())
+}
+
+fn prepare(
+    server: &Server,
+    state: &ConnectionState,
+    frame: &Frame,
+    out: &mut BytesMut,
+) -> Result<(), DbError> {
+    let text = request::text(&mut &frame.body[..])?;
+    let schema = server.store.schema();
+    let statement = server.prepared.prepare(&text, state.session.keyspace.as_deref(), &schema)?;
+    frame::put(out, frame.stream, opcode::RESULT, |out| {
+        response::prepared(out, &statement.id, &statement.prepared, state.mark);
+    });
+    Ok(())
+}
+
+fn execute(
+    server: &Server,
+    state: &mut ConnectionState,
+    frame: &Frame,
+    out: &mut BytesMut,
+) -> Result<(), DbError> {
+    let rest = &mut &frame.body[..];
+    let id = frame.body.slice_ref(types::read_short_bytes(rest).map_err(malformed)?);
+    let parameters = request::parameters(&frame.body, rest)?;
+    let statement = server.prepared.get(&id, &server.store.schema())?;
+    server.faults.check(&statement.text)?;
+    let values = parameters.values.in_order(statement.prepared.bind_specs())?;
+    let outcome =
+        execute::run(&server.store, &state.session, &statement.prepared, &values, &parameters.options)?;
+    put_outcome(server, state, (frame.stream, parameters.skip_metadata), outcome, out);
+    Ok(())
+}
+
+fn batch(
+    server: &Server,
+    state: &mut ConnectionState,
+    frame: &Frame,
+    out: &mut BytesMut,
+) -> Result<(), DbError> {
+    let request = request::batch(&frame.body)?;
+    let schema = server.store.schema();
+    let keyspace = state.session.keyspace.as_deref();
+    let mut statements = Vec::with_capacity(request.parts.len());
+    for part in request.parts {
+        let (prepared, values) = match part {
+            BatchPart::Text(text, values) => {
+                server.faults.check(&text)?;
+                (Arc::new(statements::prepare(&text, keyspace, &schema)?), values)
+            }
+            BatchPart::Prepared(id, values) => {
+                let statement: Arc<Statement> = server.prepared.get(&id, &schema)?;
+                server.faults.check(&statement.text)?;
+                (Arc::clone(&statement.prepared), values)
+            }
+        };
+        let values = request::Values::Positional(values).in_order(prepared.bind_specs())?;
+        statements.push((prepared, values));
+    }
+    let outcome =
+        execute::run_batch(&server.store, &state.session, request.kind, &statements, &request.options)?;
+    put_outcome(server, state, (frame.stream, false), outcome, out);
+    Ok(())
+}
+
+fn put_outcome(
+    server: &Server,
+    state: &mut ConnectionState,
+    (stream, skip_metadata): (i16, bool),
+    outcome: Outcome,
+    out: &mut BytesMut,
+) {
+    frame::put(out, stream, opcode::RESULT, |out| match outcome {
+        Outcome::Void => response::void(out),
+        Outcome::Rows(rows) => response::rows(out, &rows, skip_metadata),
+        Outcome::SetKeyspace(keyspace) => {
+            response::set_keyspace(out, &keyspace);
+            state.session.keyspace = Some(keyspace);
+        }
+        Outcome::SchemaChange(change) => {
+            response::schema_change(out, &change);
+            // Nobody listening is no failure.
+            server.schema_changes.send(change).ok();
+        }
+    });
+}
