@@ -10,8 +10,10 @@ use kafka_protocol::protocol::StrBytes;
 use noida::kafka::engine::EngineState;
 
 /// The engine sums up the open segment at each append, so a large one makes every append slower than the last.
-/// The log lives in memory, so it must end somewhere: 64 MiB a partition.
-const DEFAULTS: [(&str, &str); 2] = [("segment.bytes", "1048576"), ("retention.bytes", "67108864")];
+/// The log lives in memory, so it must end somewhere: 64 MiB a partition. It does not end by age: records carry the
+/// time of their source, and what is replayed from last month would be gone within a second.
+const DEFAULTS: [(&str, &str); 3] =
+    [("segment.bytes", "1048576"), ("retention.bytes", "67108864"), ("retention.ms", "-1")];
 
 /// Fills in what the creators of the topics left out.
 pub(crate) fn give_defaults(state: &mut EngineState) {

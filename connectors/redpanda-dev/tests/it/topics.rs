@@ -25,6 +25,7 @@ fn every_topic_is_bounded_unless_its_creator_says_otherwise() {
         let described = block_on(admin.describe_configs([&topic], &AdminOptions::new()));
         let described = described.unwrap().remove(0).unwrap();
         let value = |name| described.get(name).unwrap().value.clone().unwrap();
+        assert_eq!(value("retention.ms"), "-1");
         assert_eq!((value("retention.bytes"), value("segment.bytes")), (retention.into(), "1048576".into()));
     }
     let error = broker.create_topic("by-handle", 1).unwrap_err();

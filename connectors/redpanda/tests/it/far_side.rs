@@ -63,14 +63,15 @@ pub(crate) fn read(broker: &RedpandaDev, topic: &str) -> Vec<Record> {
         .unwrap();
     let mut from = TopicPartitionList::new();
     for partition in (0..).take(ends.len()) {
-        from.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+        from.add_partition_offset(topic, partition, Offset::Offset(0)).unwrap();
     }
     consumer.assign(&from).unwrap();
     let wanted: usize = ends.iter().map(|end| usize::try_from(*end).unwrap()).sum();
     let mut partitions = vec![Vec::new(); ends.len()];
     let started = tokio::time::Instant::now();
     while partitions.iter().map(Vec::len).sum::<usize>() < wanted {
-        assert!(started.elapsed() < PATIENCE, "the reader got stuck in {topic}");
+        let read: Vec<_> = partitions.iter().map(Vec::len).collect();
+        assert!(started.elapsed() < PATIENCE, "the reader got stuck in {topic} at {read:?} of {ends:?}");
         if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
             partitions[usize::try_from(message.partition()).unwrap()].push(record_of(&message));
         }
