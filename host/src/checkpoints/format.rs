@@ -82,17 +82,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<(State, usize), Refusal> {
     let settled = header(bytes)?;
     let (mut state, mut at) = (State::new(), HEADER);
     while at < bytes.len() {
-        let Some(payload) = frame_at(bytes, at) else {
-            if at < settled || another_frame_follows(bytes, at) {
-                return Err(Refusal::Damaged(at, "the checksum of an entry does not match"));
-            }
-            break;
-        };
+        let Some(payload) = frame_at(bytes, at) else { break };
         apply_all(&mut state, payload).ok_or(Refusal::Damaged(at, "an entry makes no sense"))?;
         at += FRAME_HEADER + payload.len();
     }
-    if at < settled {
-        return Err(Refusal::Damaged(at, "the file ends before its time"));
+    if at < settled || another_frame_follows(bytes, at) {
+        return Err(Refusal::Damaged(at, "an entry is missing, or does not match its checksum"));
     }
     Ok((state, at))
 }

@@ -20,6 +20,11 @@ async fn start(access: Access, board: &Board) -> Server {
     Server::start("127.0.0.1:0".parse().unwrap(), access, board.clone()).await.unwrap()
 }
 
+async fn start_within(limits: Limits) -> Server {
+    let address = "127.0.0.1:0".parse().unwrap();
+    Server::start_within(address, Access::Loopback, Board::default(), limits).await.unwrap()
+}
+
 fn enter(board: &Board, sink: &str) -> (Pen, Metrics) {
     let metrics = Metrics::default();
     let id = TaskId { pipeline: "orders".to_owned(), sink: sink.to_owned() };
@@ -212,7 +217,9 @@ async fn an_address_in_use_is_an_error_with_advice() {
 
 #[tokio::test]
 async fn a_stop_closes_idle_connections_and_the_address() {
-    let server = start(Access::Loopback, &Board::default()).await;
+    let never = Duration::from_secs(3600);
+    let limits = Limits { header_time: never, closing_time: never, ..Limits::default() };
+    let server = start_within(limits).await;
     let address = server.address();
     let mut idle = TcpStream::connect(address).await.unwrap();
     idle.write_all(format!("GET /live HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).await.unwrap();
@@ -231,8 +238,7 @@ async fn a_stop_closes_idle_connections_and_the_address() {
 #[tokio::test]
 async fn a_client_that_says_nothing_cannot_keep_others_out() {
     let limits = Limits { connections: 1, header_time: Duration::from_millis(50), ..Limits::default() };
-    let address = "127.0.0.1:0".parse().unwrap();
-    let server = Server::start_within(address, Access::Loopback, Board::default(), limits).await.unwrap();
+    let server = start_within(limits).await;
     let mut silent = TcpStream::connect(server.address()).await.unwrap();
     silent.write_all(b"GET /li").await.unwrap();
     assert_eq!(get(&server, "/live").await.status, 200);

@@ -299,18 +299,40 @@ async fn saves_that_wait_share_an_fsync() {
     let (store, faults) = faulty(parent.path()).await;
     let tasks: Vec<_> = (0..200).map(|n| task(&n.to_string())).collect();
     let checkpoint = at("p", "1");
-    let (open_gate, gate) = mpsc::channel();
-    *faults.gate.lock().unwrap() = Some(gate);
-    let mut saves = join_all(tasks.iter().map(|task| store.save(task, "table 1", &checkpoint)));
-    tokio::select! {
-        biased;
-        _ = &mut saves => panic!("answered before the fsync"),
-        () = std::future::ready(()) => open_gate.send(()).unwrap(),
-    }
-    assert!(saves.await.iter().all(Result::is_ok));
+    let saves = join_all(tasks.iter().map(|task| store.save(task, "table 1", &checkpoint)));
+    assert!(behind_a_gate(&faults, saves).await.iter().all(Result::is_ok));
     let syncs = faults.syncs.load(Ordering::Relaxed);
     assert!(syncs <= 2, "200 saves took {syncs} fsyncs");
     for task in &tasks {
         assert_eq!(on_disk(parent.path(), &task.sink), Some(checkpoint.clone()));
     }
+}
+
+#[tokio::test]
+async fn of_two_sources_that_save_first_together_one_is_refused() {
+    let parent = TempDir::new().unwrap();
+    let (store, faults) = faulty(parent.path()).await;
+    let (busy, a, checkpoint) = (task("busy"), task("a"), at("p", "1"));
+    let saves = [(&busy, "table 1"), (&a, "table 1"), (&a, "table 2")];
+    let saves = join_all(saves.map(|(task, identity)| store.save(task, identity, &checkpoint)));
+    let saved = behind_a_gate(&faults, saves).await;
+    assert!(saved[0].is_ok() && saved[1].is_ok());
+    assert_eq!(saved[2].as_ref().unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(on_disk(parent.path(), "a"), Some(checkpoint));
+}
+
+/// Lets the first fsync take until all of `saves` have been asked for.
+async fn behind_a_gate<S>(faults: &Faults, saves: S) -> S::Output
+where
+    S: Future + Unpin,
+{
+    let mut saves = saves;
+    let (open_gate, gate) = mpsc::channel();
+    *faults.gate.lock().unwrap() = Some(gate);
+    tokio::select! {
+        biased;
+        _ = &mut saves => panic!("answered before the fsync"),
+        () = std::future::ready(()) => open_gate.send(()).unwrap(),
+    }
+    saves.await
 }
