@@ -1,6 +1,7 @@
 //! Whole files through the loader, as an operator writes them.
 
 mod connectors;
+mod mutilated;
 mod odd;
 mod problems;
 mod references;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
 use expect_test::{Expect, expect};
+use proptest::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -280,4 +281,37 @@ fn no_problem_quotes_a_value() {
 fn the_number_of_problems_is_bounded() {
     let many: Vec<Value> = (0..500).map(|_| json!("x")).collect();
     assert_eq!(problems::<Config>(&with(json!({ "ports": many }))).len(), 100);
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    const KEYS: [&str; 12] = [
+        "brokers", "topic", "linger", "batch", "tls", "ca", "port", "start", "range", "labels", "pair", "x/~",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,8}|,+|(a:1,? ?)*".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        let key = proptest::sample::select(&KEYS[..]).prop_map(str::to_owned);
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map(key, inner, 0..8)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_read_every_problem_has_a_place_in_it(value in any_json()) {
+        for problem in read::<Config>(&value).err().into_iter().flatten() {
+            let place = value.pointer(&problem.pointer);
+            prop_assert!(place.is_some(), "{problem}");
+            let text = place.and_then(Value::as_str).unwrap_or_default();
+            prop_assert!(problem.within.clone().is_none_or(|bytes| text.get(bytes).is_some()), "{problem:?}");
+        }
+    }
 }
