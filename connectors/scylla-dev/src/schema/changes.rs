@@ -86,6 +86,12 @@ impl Schema {
 
     /// Adds a table, and its CDC log if the options say so.
     pub fn create_table(&mut self, definition: TableDefinition) -> Result<Arc<Table>, DbError> {
+        refuse_system(&definition.keyspace)?;
+        self.create_any_table(definition)
+    }
+
+    /// Adds a table, also in the server's own keyspaces.
+    pub(crate) fn create_any_table(&mut self, definition: TableDefinition) -> Result<Arc<Table>, DbError> {
         let TableDefinition { keyspace, name, columns, options } = definition;
         check_name("Table", &name)?;
         if self.keyspace(&keyspace)?.tables.contains_key(name.as_str()) {

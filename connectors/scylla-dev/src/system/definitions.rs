@@ -151,7 +151,12 @@ pub(super) fn create(schema: &mut Schema) -> Result<(), DbError> {
     for (keyspace, name, columns) in TABLES {
         let columns = columns.split(", ").map(column).collect::<Result<_, _>>()?;
         let (keyspace, name) = ((*keyspace).to_owned(), (*name).to_owned());
-        schema.create_table(TableDefinition { keyspace, name, columns, options: TableOptions::default() })?;
+        schema.create_any_table(TableDefinition {
+            keyspace,
+            name,
+            columns,
+            options: TableOptions::default(),
+        })?;
     }
     Ok(())
 }
