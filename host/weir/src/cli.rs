@@ -55,7 +55,7 @@ impl Command {
         match self {
             Self::Run(args) => run::run(args, &registry, lookup, stop).await,
             #[cfg(feature = "dev")]
-            Self::Dev(args) => dev::run(args, &registry, stop).await,
+            Self::Dev(args) => dev::run(args, &registry, lookup, stop).await,
             Self::Validate(args) => Ok(validate::run(&args, &registry, lookup)),
             Self::Schema(args) => Ok(schema::run(&args, &registry)),
             Self::Connectors(args) => Ok(connectors::run(&args, &registry)),

@@ -11,6 +11,8 @@ use super::receive::Received;
 pub struct Tally {
     written: HashSet<Uuid>,
     delivered: HashSet<Uuid>,
+    /// Written, and not delivered; kept, because it is asked for after every record.
+    missing: usize,
     /// Records received, repeats and those without an event id among them.
     received: u64,
     duplicates: u64,
@@ -44,7 +46,9 @@ pub struct Summary {
 impl Tally {
     /// The application wrote this event.
     pub fn wrote(&mut self, event: Uuid) {
-        self.written.insert(event);
+        if self.written.insert(event) && !self.delivered.contains(&event) {
+            self.missing += 1;
+        }
     }
 
     /// The consumer received this record.
@@ -52,9 +56,12 @@ impl Tally {
         self.received += 1;
         self.latencies.note(record.latency_ms);
         let id = record.event_id.as_deref().and_then(|id| Uuid::parse_str(id).ok());
-        if id.is_some_and(|id| !self.delivered.insert(id)) {
-            self.duplicates += 1;
-            return;
+        if let Some(id) = id {
+            if !self.delivered.insert(id) {
+                self.duplicates += 1;
+                return;
+            }
+            self.missing -= usize::from(self.written.contains(&id));
         }
         let Some(number) = record.sequence_number else { return };
         let last = self.last.entry((record.topic.clone(), record.key.clone())).or_default();
@@ -74,7 +81,7 @@ impl Tally {
 
     /// Written, and not yet arrived.
     pub fn missing(&self) -> usize {
-        self.written.difference(&self.delivered).count()
+        self.missing
     }
 
     /// The end of the story; `dead` are the events in the dead-letter table.

@@ -1,0 +1,165 @@
+//! `weir dev`: everything on this machine, embedded, and an independent consumer that shows what arrives.
+//!
+//! * [`services`]: a ScyllaDB and a Kafka broker in this process, on real sockets
+//! * [`receive`]: the consumer, which knows nothing but the broker's address
+//! * [`tally`]: what was written against what arrived
+//! * [`screen`]: lines for a person, or JSON for a script
+//! * [`show`]: the demonstration itself, from the first record to the last
+
+mod receive;
+mod screen;
+mod services;
+mod show;
+mod tally;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
+use weir_host::config::{self, Lookup, PipelineConfig, Report};
+use weir_host::http;
+use weir_host::registry::Registry;
+use weir_host::run::Host;
+use weir_host::state::Board;
+use weir_host::stop::{Stop, Stopper};
+use weir_orders::LoadOptions;
+
+use crate::commands::run::{HostArgs, checkpoints};
+use crate::exit::Exit;
+use crate::output;
+use receive::Receiver;
+use screen::{Addresses, Screen, Style};
+use services::Services;
+use show::Show;
+use tally::Summary;
+
+/// Run everything on this machine, embedded: a ScyllaDB, a Kafka broker, and the orders example or your own pipelines.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Your own pipeline files and folders, run on the embedded services; without any, the orders example.
+    #[arg(value_name = "FILE|DIR")]
+    pub files: Vec<PathBuf>,
+    /// Place so many orders, wait until all has arrived, and end: 0 only when nothing was lost.
+    #[arg(long, value_name = "N", conflicts_with_all = ["no_load", "files"])]
+    pub orders: Option<u64>,
+    /// Commands a second [default: 20, or with --orders as many as the database takes].
+    #[arg(long, value_name = "N", conflicts_with_all = ["no_load", "files"])]
+    pub rate: Option<f64>,
+    /// Place no orders: only serve.
+    #[arg(long)]
+    pub no_load: bool,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Where the embedded ScyllaDB listens [default: 127.0.0.1:9042, or any free port].
+    #[arg(long, value_name = "ADDRESS")]
+    pub cql: Option<SocketAddr>,
+    /// Where the embedded broker listens [default: 127.0.0.1:9092, or any free port].
+    #[arg(long, value_name = "ADDRESS")]
+    pub kafka: Option<SocketAddr>,
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+/// Runs the demonstration until its load is done, or until `stop`.
+///
+/// # Errors
+/// What this machine should have given and did not.
+pub async fn run(args: Args, registry: &Registry, lookup: &dyn Lookup, stop: Stop) -> anyhow::Result<Exit> {
+    let services = Services::start(args.cql, args.kafka).await?;
+    if args.is_example() {
+        services.lay_orders().await?;
+    }
+    let pipelines = match args.pipelines(registry, lookup, &services) {
+        Ok(pipelines) => pipelines,
+        Err(report) => {
+            output::report(&report);
+            return Ok(Exit::Configuration);
+        }
+    };
+    // The database is gone with this process: a checkpoint that stayed would point at nothing.
+    let kept = tempfile::tempdir().context("cannot make a folder for checkpoints")?;
+    let data_dir = args.host.data_dir.clone().unwrap_or_else(|| kept.path().to_owned());
+    let checkpoints = checkpoints(data_dir).await?;
+    let board = Board::default();
+    let server = args.serve(lookup, &board).await?;
+    let (stopper, host_stop) = Stopper::new();
+    let host = Host::start(&pipelines, registry, &checkpoints, &board, &host_stop)
+        .map_err(|problem| anyhow::anyhow!("{}", problem.message))?;
+    let screen = Screen::new(if args.json { Style::Json } else { Style::Human });
+    screen.ready(&Addresses { cql: services.cql(), kafka: services.kafka(), http: server.address() });
+    let ended = host.ended().map(drop).boxed().shared();
+    let summary = demonstrate(&args, &services, Show::new(screen, board), (stopper, ended), &stop).await?;
+    server.stop().await;
+    Ok(if summary.lost == 0 { Exit::Ok } else { Exit::Failed })
+}
+
+/// Places the load, shows what arrives, and counts it at the end.
+async fn demonstrate(
+    args: &Args,
+    services: &Services,
+    mut show: Show,
+    (stopper, ended): (Stopper, Shared<BoxFuture<'static, ()>>),
+    stop: &Stop,
+) -> anyhow::Result<Summary> {
+    let _receiver = Receiver::start(&services.kafka().to_string(), show.received())?;
+    if let Some(options) = args.load() {
+        let written = show.written();
+        let load = services.load(options, move |event| written.send(event).ok().unwrap_or_default()).await?;
+        show.until(load.run(stop.clone())).await;
+    } else {
+        show.until(async { tokio::select! { () = ended.clone() => (), () = stop.requested() => () } }).await;
+    }
+    show.catch_up(stop).await;
+    stopper.stop(args.host.drain());
+    show.until(ended).await;
+    show.settle().await;
+    Ok(show.summary(&services.dead_letters().await?))
+}
+
+impl Args {
+    fn is_example(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// What to place, unless nothing is to be placed.
+    fn load(&self) -> Option<LoadOptions> {
+        if self.no_load || !self.is_example() {
+            return None;
+        }
+        let rate = self.rate.or(if self.orders.is_none() { Some(20.0) } else { None });
+        Some(LoadOptions { orders: self.orders, rate, seed: rand::random(), ..LoadOptions::default() })
+    }
+
+    /// The pipelines, with the embedded services in place of those that the environment names.
+    fn pipelines(
+        &self,
+        registry: &Registry,
+        lookup: &dyn Lookup,
+        services: &Services,
+    ) -> Result<Vec<PipelineConfig>, Report> {
+        let embedded = |name: &str| match name {
+            "SCYLLA_NODES" => Some(services.cql().to_string()),
+            "REDPANDA_BROKERS" => Some(services.kafka().to_string()),
+            other => lookup.env(other),
+        };
+        if self.is_example() {
+            let publisher = (PathBuf::from("pipelines/orders/publisher.yaml"), weir_orders::PUBLISHER.to_owned());
+            return config::load_texts([publisher], registry, &embedded);
+        }
+        config::load(&self.files, registry, &embedded)
+    }
+
+    /// HTTP where it was asked for, or else where there is room.
+    async fn serve(&self, lookup: &dyn Lookup, board: &Board) -> anyhow::Result<http::Server> {
+        let wanted = self.host.address(lookup)?;
+        match http::Server::start(wanted, self.host.access(), board.clone()).await {
+            Err(_) if self.host.listen.is_none() => {
+                Ok(http::Server::start(([127, 0, 0, 1], 0).into(), self.host.access(), board.clone()).await?)
+            }
+            started => Ok(started?),
+        }
+    }
+}

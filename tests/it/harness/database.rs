@@ -1,0 +1,122 @@
+//! The database a test writes to: the embedded ScyllaDB, or one named by SCYLLA_NODES, with the orders schema.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::statement::prepared::PreparedStatement;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+use weir_scylla_dev::ScyllaDev;
+
+/// A database with the orders schema, and a session of its own.
+pub(crate) struct Database {
+    runtime: Runtime,
+    server: Option<ScyllaDev>,
+    address: String,
+    session: Arc<Session>,
+    insert: PreparedStatement,
+}
+
+const INSERT: &str = "INSERT INTO orders_ks.outbox_messages (aggregate_id, sequence_number, id, event_id, event_type, \
+                      event_version, payload, created_at) VALUES (?, ?, ?, ?, ?, 1, ?, toTimestamp(now()))";
+
+impl Database {
+    /// The one that SCYLLA_NODES names, or an embedded one; says which.
+    pub(crate) fn start() -> Self {
+        match std::env::var("SCYLLA_NODES") {
+            Ok(address) if !address.is_empty() => {
+                println!("against the database {address} (SCYLLA_NODES)");
+                Self::at(runtime(), None, address)
+            }
+            _ => Self::embedded(),
+        }
+    }
+
+    /// An embedded one, for tests that make it misbehave.
+    pub(crate) fn embedded() -> Self {
+        println!("against the embedded ScyllaDB");
+        let runtime = runtime();
+        let server = runtime.block_on(ScyllaDev::builder().start()).unwrap();
+        let address = server.address().to_string();
+        Self::at(runtime, Some(server), address)
+    }
+
+    fn at(runtime: Runtime, server: Option<ScyllaDev>, address: String) -> Self {
+        let (session, insert) = runtime.block_on(async {
+            let session = SessionBuilder::new().known_node(&address).build().await.unwrap();
+            weir_orders::lay_schema(&session).await.unwrap();
+            let insert = session.prepare(INSERT).await.unwrap();
+            (Arc::new(session), insert)
+        });
+        Self { runtime, server, address, session, insert }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The embedded server, to make it misbehave.
+    pub(crate) fn server(&self) -> &ScyllaDev {
+        self.server.as_ref().unwrap()
+    }
+
+    /// Gone: connections cut, port closed. The data stays.
+    pub(crate) fn stop(&mut self) {
+        self.runtime.block_on(self.server.as_mut().unwrap().stop());
+    }
+
+    /// Back on the same port.
+    pub(crate) fn restart(&mut self) {
+        self.runtime.block_on(self.server.as_mut().unwrap().restart()).unwrap();
+    }
+
+    /// Runs one statement.
+    pub(crate) fn execute(&self, statement: &str) {
+        self.runtime.block_on(self.session.query_unpaged(statement, &[])).unwrap();
+    }
+
+    /// Writes events `numbers` of this aggregate, one after the other.
+    pub(crate) fn write(&self, aggregate: Uuid, numbers: impl IntoIterator<Item = i64>) {
+        self.runtime.block_on(async {
+            for number in numbers {
+                insert(&self.session, &self.insert, aggregate, number).await;
+            }
+        });
+    }
+
+    /// Writes `events` events over `aggregates`, numbered from 1 for each, in the background and in order per aggregate.
+    pub(crate) fn write_in_background(&self, aggregates: usize, events: i64) -> Vec<Uuid> {
+        let ids: Vec<_> = (0..aggregates).map(|_| Uuid::new_v4()).collect();
+        let each = events / aggregates as i64;
+        for share in ids.chunks(aggregates.div_ceil(16)) {
+            let (session, statement, share) = (self.session.clone(), self.insert.clone(), share.to_vec());
+            self.runtime.spawn(async move {
+                for number in 1..=each {
+                    for aggregate in &share {
+                        insert(&session, &statement, *aggregate, number).await;
+                    }
+                }
+            });
+        }
+        ids
+    }
+}
+
+async fn insert(session: &Session, statement: &PreparedStatement, aggregate: Uuid, number: i64) {
+    let payload = format!("{{\"number\":{number}}}");
+    let values = (aggregate, number, Uuid::new_v4(), Uuid::new_v4(), "OrderUpdated", payload);
+    for _ in 0..100 {
+        match session.execute_unpaged(statement, &values).await {
+            Ok(_) => return,
+            // The database of some tests is away for a while; the same row again is the same row.
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+    panic!("the database does not take event {number} of {aggregate}");
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
