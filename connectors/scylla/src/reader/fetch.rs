@@ -61,9 +61,9 @@ impl<R: Send + 'static> Fetch<R> {
             tokio::select! {
                 biased;
                 Some((part, answer)) = self.pages.recv() => return self.answered(part, answer).map(Some),
-                Some(Err(crash)) = self.tasks.join_next() => {
+                Some(ended) = self.tasks.join_next() => if let Err(crash) = ended {
                     return Err(Error::new(ErrorKind::Bug, "reading the log crashed").caused_by(crash));
-                }
+                },
             }
         }
         Ok(None)

@@ -1,0 +1,94 @@
+//! The battery that every source passes.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::Mutex;
+use weir_sdk::testing::contract::{self, Disturbance, SourceFixture};
+use weir_sdk::{Checkpoint, Error, Headers, Origin, Record, Source, Timestamp, async_trait};
+
+use crate::place::{Place, event_id, payload};
+
+struct Fixture {
+    place: Mutex<Place>,
+    written: Mutex<Vec<(u128, i64)>>,
+}
+
+impl Fixture {
+    async fn write(&self, orders: u128, numbers: std::ops::Range<i64>) {
+        self.place.lock().await.write_many(orders, numbers.clone()).await;
+        let events = numbers.flat_map(|number| (0..orders).map(move |order| (order, number)));
+        self.written.lock().await.extend(events);
+    }
+}
+
+#[async_trait]
+impl SourceFixture for Fixture {
+    async fn open(&self, resume: Checkpoint) -> Result<Box<dyn Source>, Error> {
+        let place = self.place.lock().await;
+        let mut config = place.config();
+        config["session"]["page_size"] = json!(9);
+        Ok(place.open_with(config, resume).await?.source)
+    }
+
+    async fn written(&self) -> Vec<Record> {
+        let written = self.written.lock().await;
+        let record = |(order, number): &(u128, i64)| {
+            let mut headers = Headers::default();
+            headers.push("event_id", event_id(*order, *number).to_string());
+            headers.push("sequence_number", number.to_string());
+            Record {
+                key: Some(uuid::Uuid::from_u128(*order).to_string().into()),
+                value: Some(payload(*order, *number).into()),
+                headers,
+                timestamp: Timestamp(0),
+                origin: Origin { partition: "log".into(), offset: "".into() },
+            }
+        };
+        written.iter().map(record).collect()
+    }
+
+    async fn append(&self) -> bool {
+        self.write(9, 100..103).await;
+        true
+    }
+
+    async fn disturb(&self, how: Disturbance) -> bool {
+        let mut place = self.place.lock().await;
+        match how {
+            Disturbance::Down => place.server.stop().await,
+            Disturbance::Silent => place.server.faults().freeze(),
+            Disturbance::Flaky => return false,
+        }
+        true
+    }
+
+    async fn restore(&self) {
+        let mut place = self.place.lock().await;
+        place.server.faults().thaw();
+        place.server.restart().await.unwrap();
+    }
+
+    fn ages(&self) -> bool {
+        true
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(15)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_source_keeps_its_contract() {
+    let fixture = Fixture { place: Mutex::new(Place::start().await), written: Mutex::default() };
+    fixture.write(6, 0..12).await;
+    let report = contract::source(&fixture).await;
+    assert_eq!(report.skipped, ["a commit runs beside a poll"], "there is nothing to commit");
+}
+
+#[test]
+fn its_factory_keeps_its_contract() {
+    let config =
+        json!({"session": {"contact_points": ["127.0.0.1:9042"]}, "keyspace": "shop", "table": "outbox"});
+    contract::source_factory(&*weir_scylla::sources()[0], &config);
+}

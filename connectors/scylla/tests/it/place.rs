@@ -1,0 +1,179 @@
+//! Where the tests run: a server with an outbox table, a writer, and a reader that does as the host does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
+use weir_scylla_dev::ScyllaDev;
+use weir_sdk::metrics::Metrics;
+use weir_sdk::{Checkpoint, Context, Error, Record, Room, Source, Start, TaskId};
+
+/// No test waits longer for anything; what they wait for comes within two seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const ROOM: Room = Room { records: 1_000, bytes: 1 << 20 };
+
+pub(crate) struct Place {
+    pub(crate) server: ScyllaDev,
+    pub(crate) session: Arc<Session>,
+}
+
+impl Place {
+    /// A server with `shop.outbox`, whose log lives for a day.
+    pub(crate) async fn start() -> Self {
+        let server = ScyllaDev::builder().start().await.unwrap();
+        let builder = SessionBuilder::new().known_node(server.address().to_string());
+        let session = Arc::new(Box::pin(builder.build()).await.unwrap());
+        let place = Self { server, session };
+        place.run("CREATE KEYSPACE shop WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 1} AND tablets = {'enabled': false}").await;
+        place.table("outbox", "{'enabled': true}").await;
+        place
+    }
+
+    pub(crate) async fn table(&self, name: &str, cdc: &str) {
+        self.run(&format!(
+            "CREATE TABLE shop.{name} (aggregate_id uuid, sequence_number bigint, id uuid, event_id uuid, \
+             event_type text, event_version int, payload text, correlation_id uuid, causation_id uuid, \
+             created_at timestamp, published boolean, \
+             PRIMARY KEY ((aggregate_id), sequence_number)) WITH cdc = {cdc}"
+        ))
+        .await;
+    }
+
+    pub(crate) async fn run(&self, cql: &str) {
+        if let Err(error) = self.session.query_unpaged(cql, ()).await {
+            panic!("{cql}: {error}");
+        }
+    }
+
+    /// Writes event number `number` of an aggregate, as an application would.
+    pub(crate) async fn write(&self, aggregate: u128, number: i64) {
+        self.run(&insert(aggregate, number, "")).await;
+    }
+
+    /// Writes events `numbers` of each of the aggregates `0..aggregates`, many at a time.
+    pub(crate) async fn write_many(&self, aggregates: u128, numbers: std::ops::Range<i64>) {
+        let text = "INSERT INTO shop.outbox (aggregate_id, sequence_number, event_id, event_type, event_version, payload) VALUES (?, ?, ?, 'OrderCreated', 1, ?)";
+        let statement = self.session.prepare(text).await.unwrap();
+        for number in numbers {
+            let writes = (0..aggregates).map(|aggregate| {
+                let ids = (Uuid::from_u128(aggregate), number, event_id(aggregate, number));
+                let values = (ids.0, ids.1, ids.2, payload(aggregate, number));
+                self.session.execute_unpaged(&statement, values)
+            });
+            for written in futures::future::join_all(writes).await {
+                written.unwrap();
+            }
+        }
+    }
+
+    pub(crate) fn config(&self) -> Value {
+        json!({
+            "session": {"contact_points": [self.server.address().to_string()], "request_timeout": "2s"},
+            "keyspace": "shop",
+            "table": "outbox",
+        })
+    }
+
+    pub(crate) async fn open(&self, resume: Checkpoint) -> Tail {
+        self.open_with(self.config(), resume).await.unwrap()
+    }
+
+    pub(crate) async fn open_with(&self, config: Value, resume: Checkpoint) -> Result<Tail, Error> {
+        let metrics = Metrics::default();
+        let task = TaskId { pipeline: "orders".into(), sink: "topic".into() };
+        let factory = weir_scylla::sources().remove(0);
+        assert_eq!(factory.check(&config), []);
+        let opened = factory.open(config, resume.clone(), Context::new(task, metrics.clone()));
+        let source = timeout(PATIENCE, opened).await.expect("open takes no longer")?;
+        let (start, mut checkpoint) = (source.start(), resume);
+        checkpoint.merge(start.checkpoint.clone());
+        Ok(Tail { source, start, checkpoint: checkpoint.without_retired(), seen: Vec::new(), metrics })
+    }
+}
+
+/// An open source, what it emitted, and the checkpoint that was saved.
+pub(crate) struct Tail {
+    pub(crate) source: Box<dyn Source>,
+    pub(crate) start: Start,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) seen: Vec<Record>,
+    pub(crate) metrics: Metrics,
+}
+
+impl Tail {
+    /// Polls once; how many records came.
+    pub(crate) async fn poll(&mut self, room: Room) -> Result<usize, Error> {
+        let polled = timeout(PATIENCE, self.source.poll(room)).await.expect("a poll takes no longer");
+        let batch = polled?.expect("a log has no end");
+        assert!(batch.records.len() <= room.records, "{} records", batch.records.len());
+        assert!(batch.records.len() == 1 || batch.records.size() <= room.bytes);
+        self.checkpoint.merge(batch.checkpoint);
+        self.checkpoint = std::mem::take(&mut self.checkpoint).without_retired();
+        self.seen.extend_from_slice(&batch.records);
+        Ok(batch.records.len())
+    }
+
+    /// Polls until so many records have come altogether.
+    pub(crate) async fn until(&mut self, records: usize) {
+        let begun = Instant::now();
+        while self.seen.len() < records {
+            self.poll(ROOM).await.unwrap();
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{} of {records} records came: {:?}",
+                self.seen.len(),
+                self.seen
+            );
+        }
+    }
+
+    /// Polls until nothing has come for so long; what comes late comes with a look at the server's clock.
+    pub(crate) async fn quiet(&mut self, silence: Duration) {
+        let mut since = Instant::now();
+        while since.elapsed() < silence {
+            if self.poll(ROOM).await.unwrap() > 0 {
+                since = Instant::now();
+            }
+        }
+    }
+
+    /// The payloads in the order in which they came.
+    pub(crate) fn payloads(&self) -> Vec<String> {
+        self.seen.iter().map(|record| text(record.value.as_ref().unwrap())).collect()
+    }
+
+    pub(crate) fn counted(&self, name: &'static str) -> u64 {
+        self.metrics.counter((name, "")).get()
+    }
+}
+
+/// An INSERT of an event; `using` may be `USING TIMESTAMP …`.
+pub(crate) fn insert(aggregate: u128, number: i64, using: &str) -> String {
+    format!(
+        "INSERT INTO shop.outbox (aggregate_id, sequence_number, event_id, event_type, event_version, payload) \
+         VALUES ({}, {number}, {}, 'OrderCreated', 1, '{}') {using}",
+        Uuid::from_u128(aggregate),
+        event_id(aggregate, number),
+        payload(aggregate, number),
+    )
+}
+
+pub(crate) fn event_id(aggregate: u128, number: i64) -> Uuid {
+    Uuid::from_u128((aggregate + 1) << 64 | u128::from(number.unsigned_abs()))
+}
+
+pub(crate) fn payload(aggregate: u128, number: i64) -> String {
+    format!(r#"{{"order": {aggregate}, "number": {number}}}"#)
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+pub(crate) fn header(record: &Record, name: &str) -> Option<String> {
+    record.headers.get(name).map(|value| text(value))
+}
