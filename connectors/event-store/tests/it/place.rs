@@ -7,6 +7,7 @@ use scylla::statement::Consistency;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 use weir_event_store::{EventStore, NewEvent, Options, schema};
+use weir_scylla_dev::ScyllaDev;
 
 const SCHEMA: &str = include_str!("../../../../pipelines/orders/schema.cql");
 
@@ -14,6 +15,8 @@ pub(crate) struct Place {
     pub(crate) address: String,
     pub(crate) keyspace: String,
     pub(crate) session: Arc<Session>,
+    /// Runs until it is dropped.
+    _server: Option<ScyllaDev>,
 }
 
 /// An event as both tables have it, with the write time of its row in µs.
@@ -28,13 +31,24 @@ pub(crate) struct Written {
 impl Place {
     pub(crate) async fn find() -> Self {
         #[expect(clippy::disallowed_methods, reason = "tests take the server from the environment")]
-        let given = std::env::var("SCYLLA_NODES").expect("SCYLLA_NODES names a server");
-        let address = given.split(',').next().unwrap_or_default().to_owned();
-        println!("runs against {address}, named by SCYLLA_NODES");
-        let keyspace = format!("weir_test_{}", std::process::id());
+        let given = std::env::var("SCYLLA_NODES");
+        let (address, server) = match given {
+            Ok(given) => (given.split(',').next().unwrap_or_default().to_owned(), None),
+            Err(_) => {
+                let server = ScyllaDev::builder().start().await.unwrap();
+                (server.address().to_string(), Some(server))
+            }
+        };
         let session = connect(&address).await;
-        lay_once(&session, &keyspace).await;
-        Self { address, keyspace, session }
+        let keyspace = if server.is_some() {
+            println!("runs against the in-process development server");
+            schema::lay(&session, SCHEMA).await.unwrap();
+            "orders_ks".to_owned()
+        } else {
+            println!("runs against {address}, named by SCYLLA_NODES");
+            lay_once(&session).await
+        };
+        Self { address, keyspace, session, _server: server }
     }
 
     pub(crate) fn options(&self) -> Options {
@@ -105,16 +119,18 @@ pub(crate) fn payloads(written: &[Written]) -> Vec<&str> {
     written.iter().map(|e| e.payload.as_str()).collect()
 }
 
-/// All tests of one run share a keyspace: laying it takes a real server seconds.
-async fn lay_once(session: &Session, keyspace: &str) {
+/// All tests of one run share a keyspace of a real server: laying it takes seconds.
+async fn lay_once(session: &Session) -> String {
     static LAID: Mutex<bool> = Mutex::const_new(false);
+    let keyspace = format!("weir_test_{}", std::process::id());
     let mut laid = LAID.lock().await;
     if !*laid {
-        let cql = SCHEMA.replace("orders_ks", keyspace);
+        let cql = SCHEMA.replace("orders_ks", &keyspace);
         let cql = if is_scylla(session).await { cql } else { without_scylla_options(&cql) };
         schema::lay(session, &cql).await.unwrap();
         *laid = true;
     }
+    keyspace
 }
 
 async fn is_scylla(session: &Session) -> bool {

@@ -7,12 +7,15 @@ use scylla::client::session_builder::SessionBuilder;
 use scylla::value::CqlTimestamp;
 use uuid::Uuid;
 use weir_event_store::{EventStore, Options, schema};
+use weir_scylla_dev::ScyllaDev;
 
 pub(crate) struct Place {
     pub(crate) store: EventStore,
     session: Arc<Session>,
     keyspace: String,
     node: String,
+    /// Runs until it is dropped.
+    _server: Option<ScyllaDev>,
 }
 
 /// One row of the outbox, as a reader of its CDC log gets it.
@@ -29,18 +32,26 @@ impl Place {
     /// A keyspace of its own, with the tables of the example.
     pub(crate) async fn find() -> Self {
         #[expect(clippy::disallowed_methods, reason = "tests take the server from the environment")]
-        let given = std::env::var("SCYLLA_NODES").expect("SCYLLA_NODES names a server");
-        println!("runs against {given}, named by SCYLLA_NODES");
-        let session = SessionBuilder::new().known_nodes(given.split(','));
+        let given = std::env::var("SCYLLA_NODES");
+        let (node, server) = match given {
+            Ok(given) => (given.split(',').next().unwrap_or_default().to_owned(), None),
+            Err(_) => {
+                let server = ScyllaDev::builder().start().await.unwrap();
+                (server.address().to_string(), Some(server))
+            }
+        };
+        let session = SessionBuilder::new().known_node(&node);
         let session = Arc::new(Box::pin(session.build()).await.unwrap());
-        let keyspace = format!("weir_test_{}", Uuid::new_v4().simple());
-        let cql = weir_orders::SCHEMA.replace("orders_ks", &keyspace);
-        if schema::lay(&session, &cql).await.is_err() {
-            schema::lay(&session, &without_scylla_options(&cql)).await.unwrap();
-        }
+        let keyspace = if server.is_some() {
+            println!("runs against the in-process development server");
+            weir_orders::lay_schema(&session).await.unwrap();
+            weir_orders::KEYSPACE.to_owned()
+        } else {
+            println!("runs against {node}, named by SCYLLA_NODES");
+            lay_new(&session).await
+        };
         let store = EventStore::open(Arc::clone(&session), Options::new(&keyspace)).await.unwrap();
-        let node = given.split(',').next().unwrap_or_default().to_owned();
-        Self { store, session, keyspace, node }
+        Self { store, session, keyspace, node, _server: server }
     }
 
     /// HOST:PORT of a node, for another process.
@@ -79,6 +90,16 @@ impl Place {
     pub(crate) async fn remove(self) {
         self.session.query_unpaged(format!("DROP KEYSPACE {}", self.keyspace), ()).await.unwrap();
     }
+}
+
+/// A keyspace of its own on a shared server.
+async fn lay_new(session: &Session) -> String {
+    let keyspace = format!("weir_test_{}", Uuid::new_v4().simple());
+    let cql = weir_orders::SCHEMA.replace(weir_orders::KEYSPACE, &keyspace);
+    if schema::lay(session, &cql).await.is_err() {
+        schema::lay(session, &without_scylla_options(&cql)).await.unwrap();
+    }
+    keyspace
 }
 
 /// The schema for Cassandra, which knows neither tablets nor ScyllaDB's CDC.
