@@ -31,7 +31,7 @@ pub(super) fn merge(left: PackedRow<'_>, right: PackedRow<'_>, shadow: i64) -> O
             out.push(&cell);
         }
     }
-    (tombstone.is_some() || marker.is_some() || out.cells > 0).then(|| out.writer)
+    (tombstone.is_some() || marker.is_some() || out.cells > 0).then_some(out.writer)
 }
 
 /// [`merge`] of a stored row and a patch, ready to be stored.

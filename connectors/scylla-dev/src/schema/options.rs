@@ -117,7 +117,7 @@ impl TableOptions {
         match (name, value) {
             ("comment", OptionValue::Text(text)) => self.comment = text,
             ("default_time_to_live", OptionValue::Text(text)) => {
-                self.default_time_to_live = seconds(name, &text)?
+                self.default_time_to_live = seconds(name, &text)?;
             }
             ("gc_grace_seconds", OptionValue::Text(text)) => self.gc_grace_seconds = seconds(name, &text)?,
             ("cdc", OptionValue::Map(map)) => self.cdc = CdcOptions::parse(&map)?,

@@ -128,16 +128,18 @@ impl<'a> PartitionView<'a> {
         mut visit: impl FnMut(&LiveRow<'a>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let mut row = LiveRow::new(self.table, self.now);
-        let mut show = |(place, packed): (&'a Box<[u8]>, &'a Box<[u8]>)| {
+        let mut show = |place: &'a [u8], packed: &'a [u8]| {
             if row.look_at(place, packed) { visit(&row) } else { ControlFlow::Continue(()) }
         };
+        let rows = |range: &ClusteringRange| self.partition.rows.range::<[u8], _>(bounds(range));
         match order {
-            Order::Forward => ranges.iter().try_for_each(|range| {
-                self.partition.rows.range::<[u8], _>(bounds(range)).try_for_each(&mut show)
-            }),
-            Order::Reverse => ranges.iter().rev().try_for_each(|range| {
-                self.partition.rows.range::<[u8], _>(bounds(range)).rev().try_for_each(&mut show)
-            }),
+            Order::Forward => {
+                ranges.iter().flat_map(rows).try_for_each(|(place, packed)| show(place, packed))
+            }
+            Order::Reverse => {
+                let mut rows = ranges.iter().rev().flat_map(|range| rows(range).rev());
+                rows.try_for_each(|(place, packed)| show(place, packed))
+            }
         }
     }
 }

@@ -232,25 +232,22 @@ fn decode_sized(typ: &CqlType, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Op
 
 fn decode_native(native: &NativeType, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Option<()> {
     use NativeType as N;
-    let start = out.len();
     match native {
-        N::TinyInt => out.extend_from_slice(&reader.array::<1>()?),
-        N::SmallInt => out.extend_from_slice(&reader.array::<2>()?),
-        N::Int => out.extend_from_slice(&reader.array::<4>()?),
-        N::BigInt | N::Counter | N::Timestamp | N::Time => out.extend_from_slice(&reader.array::<8>()?),
-        N::Date => return Some(out.extend_from_slice(&reader.array::<4>()?)),
-        N::Boolean => return Some(out.push(reader.byte()?)),
-        N::Float => return Some(decode_float::<4>(reader, out)?),
-        N::Double => return Some(decode_float::<8>(reader, out)?),
-        N::Timeuuid => return decode_timeuuid(reader, out),
-        N::Uuid if reader.byte()? == 1 => return decode_timeuuid(reader, out),
-        N::Uuid => return Some(out.extend_from_slice(&reader.array::<16>()?)),
-        N::Varint => return decode_varint(reader, out),
-        N::Decimal => return super::types::decimal::decode(|| reader.byte(), out),
-        _ => return unescape(reader, out),
+        N::TinyInt => reader.signed::<1>(out),
+        N::SmallInt => reader.signed::<2>(out),
+        N::Int => reader.signed::<4>(out),
+        N::BigInt | N::Counter | N::Timestamp | N::Time => reader.signed::<8>(out),
+        N::Date => reader.plain::<4>(out),
+        N::Boolean => reader.plain::<1>(out),
+        N::Float => decode_float::<4>(reader, out),
+        N::Double => decode_float::<8>(reader, out),
+        N::Timeuuid => decode_timeuuid(reader, out),
+        N::Uuid if reader.byte()? == 1 => decode_timeuuid(reader, out),
+        N::Uuid => reader.plain::<16>(out),
+        N::Varint => decode_varint(reader, out),
+        N::Decimal => super::types::decimal::decode(|| reader.byte(), out),
+        _ => unescape(reader, out),
     }
-    out[start] ^= 0x80;
-    Some(())
 }
 
 fn decode_float<const N: usize>(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Option<()> {
@@ -293,6 +290,18 @@ impl Reader<'_> {
         let (&first, rest) = self.bytes.split_first()?;
         self.bytes = rest;
         Some(first ^ self.mask)
+    }
+
+    fn plain<const N: usize>(&mut self, out: &mut Vec<u8>) -> Option<()> {
+        out.extend_from_slice(&self.array::<N>()?);
+        Some(())
+    }
+
+    fn signed<const N: usize>(&mut self, out: &mut Vec<u8>) -> Option<()> {
+        let mut bytes = self.array::<N>()?;
+        bytes[0] ^= 0x80;
+        out.extend_from_slice(&bytes);
+        Some(())
     }
 
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
