@@ -1,1 +1,9 @@
 //! Statements run without sockets: what they leave and what they show.
+mod collections;
+mod conditional;
+mod database;
+mod modify;
+mod paging;
+mod select;
+
+use database::Database;

@@ -1,0 +1,111 @@
+//! Lightweight transactions and the shape of their results.
+use super::Database;
+use super::database::int;
+use crate::outcome::{Outcome, QueryOptions};
+
+const TABLE: &str =
+    "CREATE TABLE t (k int, c int, s int static, v int, m map<text, int>, PRIMARY KEY (k, c))";
+
+fn columns(db: &Database, text: &str) -> Vec<String> {
+    let prepared = db.prepare(text).expect(text);
+    assert!(prepared.is_conditional(), "{text}");
+    let specs = prepared.result_specs().expect("a result").clone();
+    specs.iter().map(|spec| spec.name().to_owned()).collect()
+}
+
+#[test]
+fn results_show_applied_and_the_old_row_always() {
+    let db = Database::new(&[TABLE]);
+    let insert = "INSERT INTO t (k, c, v) VALUES (1, 1, 10) IF NOT EXISTS";
+    assert_eq!(columns(&db, insert), ["[applied]", "k", "c", "s", "m", "v"]);
+    assert_eq!(columns(&db, "UPDATE t SET v = 1 WHERE k = 1 AND c = 1 IF v = 1"), ["[applied]", "v"]);
+    db.expect(&[
+        (insert, "true null null null null null"),
+        (insert, "false 1 1 null null 10"),
+        ("UPDATE t SET v = 11 WHERE k = 1 AND c = 1 IF v = 9", "false 10"),
+        ("UPDATE t SET v = 11 WHERE k = 1 AND c = 1 IF v = 10", "true 10"),
+        ("UPDATE t SET v = 12 WHERE k = 1 AND c = 1 IF v > 10 AND v <= 11", "true 11"),
+        ("UPDATE t SET v = 13 WHERE k = 1 AND c = 1 IF v IN (1, 12)", "true 12"),
+        ("UPDATE t SET v = 13 WHERE k = 1 AND c = 2 IF EXISTS", "false null null null null null"),
+        ("UPDATE t SET v = 13 WHERE k = 1 AND c = 2 IF v = null", "true null"),
+        ("DELETE FROM t WHERE k = 1 AND c = 2 IF EXISTS", "true 1 2 null null 13"),
+        ("DELETE FROM t WHERE k = 1 AND c = 2 IF EXISTS", "false null null null null null"),
+        ("SELECT c, v FROM t", "1 13"),
+    ]);
+}
+
+#[test]
+fn conditions_on_static_columns_and_elements() {
+    let db = Database::new(&[TABLE]);
+    db.run_all(&["INSERT INTO t (k, s) VALUES (1, 5)", "INSERT INTO t (k, c, m) VALUES (1, 1, {'a': 1})"]);
+    db.advance(1);
+    db.expect(&[
+        ("UPDATE t SET v = 1 WHERE k = 1 AND c = 9 IF s = 5", "true 5"),
+        ("UPDATE t SET s = 6 WHERE k = 1 IF s = 5", "true 5"),
+        ("DELETE v FROM t WHERE k = 1 AND c = 2 IF v = 1 AND s = 6", "false 6 null"),
+        ("UPDATE t SET m['a'] = 2 WHERE k = 1 AND c = 1 IF m['a'] = 1", "true {a:1}"),
+        ("UPDATE t SET m['a'] = 3 WHERE k = 1 AND c = 1 IF m['a'] != 2", "false {a:2}"),
+    ]);
+}
+
+#[test]
+fn a_conditional_batch_is_all_or_nothing() {
+    let db = Database::new(&[TABLE]);
+    db.run("INSERT INTO t (k, c, v) VALUES (1, 1, 1)");
+    db.advance(1);
+    let batch = |condition: i32| {
+        let text = "UPDATE t SET v = 2 WHERE k = 1 AND c = 1 IF v = ?";
+        let outcome = db.batch(vec![
+            (text, vec![int(condition)]),
+            ("INSERT INTO t (k, c, v) VALUES (1, 2, 2)", vec![]),
+            ("INSERT INTO t (k, c, v) VALUES (1, 3, 3) IF NOT EXISTS", vec![]),
+        ]);
+        match outcome {
+            Ok(Outcome::Rows(rows)) => super::database::show_rows(&rows),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(batch(9), "false 1 1 null null 1 | false null null null null null");
+    assert_eq!(db.rows("SELECT c, v FROM t"), "1 1");
+    assert_eq!(batch(1), "true 1 1 null null 1 | true null null null null null");
+    assert_eq!(db.rows("SELECT c, v FROM t"), "1 2 | 2 2 | 3 3");
+}
+
+#[test]
+fn a_text_batch_with_conditions_shows_rows_too() {
+    let db = Database::new(&[TABLE]);
+    let text = "BEGIN BATCH INSERT INTO t (k, c) VALUES (1, 1) IF NOT EXISTS; APPLY BATCH";
+    let Ok(Outcome::Rows(rows)) = db.execute(text, &[], &QueryOptions::default()) else { panic!("no rows") };
+    assert_eq!(super::database::show_rows(&rows), "true null null null null null");
+}
+
+#[test]
+fn what_conditions_do_not_allow() {
+    let db = Database::new(&[TABLE]);
+    let cases = [
+        (
+            "INSERT INTO t (k, c) VALUES (1, 1) IF NOT EXISTS USING TIMESTAMP 5",
+            "Cannot provide custom timestamp for conditional updates",
+        ),
+        (
+            "UPDATE t SET v = 1 WHERE k IN (1, 2) AND c = 1 IF EXISTS",
+            "IN on the partition key is not supported with conditional updates/deletions",
+        ),
+        (
+            "DELETE FROM t WHERE k = 1 IF v = 1",
+            "DELETE statements must restrict all PRIMARY KEY columns with equality relations in order to use IF \
+             conditions, or only have static columns conditions",
+        ),
+        (
+            "UPDATE t SET v = 1 WHERE k = 1 AND c = 1 IF c = 1",
+            "PRIMARY KEY column 'c' cannot have IF conditions",
+        ),
+        (
+            "BEGIN BATCH INSERT INTO t (k, c) VALUES (1, 1) IF NOT EXISTS; INSERT INTO t (k, c) VALUES (2, 1); APPLY BATCH",
+            "BATCH with conditions cannot span multiple partitions",
+        ),
+    ];
+    for (text, message) in cases {
+        assert_eq!(db.error(text), message, "{text}");
+    }
+}
