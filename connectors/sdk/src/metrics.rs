@@ -8,6 +8,7 @@ pub mod names;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use names::Name;
 
@@ -67,11 +68,7 @@ impl Metrics {
 
     fn figure(&self, (name, help): Name, make: fn() -> FigureKind) -> FigureKind {
         let mut figures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        figures
-            .entry(name)
-            .or_insert_with(|| Figure { help, kind: make() })
-            .kind
-            .clone()
+        figures.entry(name).or_insert_with(|| Figure { help, kind: make() }).kind.clone()
     }
 }
 
@@ -91,20 +88,41 @@ impl Counter {
     }
 }
 
-/// A number that goes up and down.
+/// A number that goes up and down, or the seconds since something happened.
 #[derive(Clone, Debug, Default)]
-pub struct Gauge(Arc<AtomicU64>);
+pub struct Gauge(Arc<GaugeValue>);
+
+#[derive(Debug, Default)]
+struct GaugeValue {
+    bits: AtomicU64,
+    /// Microseconds since 1970 that the gauge counts from; 0 where it shows its bits.
+    since: AtomicU64,
+}
 
 impl Gauge {
     /// Replaces the value.
     pub fn set(&self, value: f64) {
-        self.0.store(value.to_bits(), Ordering::Relaxed);
+        self.0.bits.store(value.to_bits(), Ordering::Relaxed);
+        self.0.since.store(0, Ordering::Relaxed);
     }
 
-    /// The last value set.
-    pub fn get(&self) -> f64 {
-        f64::from_bits(self.0.load(Ordering::Relaxed))
+    /// Shows the seconds from now on until somebody asks, so that an age is true although nobody works on it.
+    pub fn count_from_now(&self) {
+        self.0.since.store(micros_now(), Ordering::Relaxed);
     }
+
+    /// The last value set, or the seconds counted.
+    pub fn get(&self) -> f64 {
+        match self.0.since.load(Ordering::Relaxed) {
+            0 => f64::from_bits(self.0.bits.load(Ordering::Relaxed)),
+            since => micros_now().saturating_sub(since) as f64 / 1e6,
+        }
+    }
+}
+
+fn micros_now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A distribution of seconds over [`Seconds::BOUNDS`].
@@ -119,9 +137,8 @@ struct Distribution {
 
 impl Seconds {
     /// Upper bounds of the buckets, in seconds; a last bucket takes the rest.
-    pub const BOUNDS: [f64; 14] = [
-        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 120.0,
-    ];
+    pub const BOUNDS: [f64; 14] =
+        [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 120.0];
 
     /// Counts `n` observations of the same length.
     pub fn observe(&self, length: std::time::Duration, n: u64) {
@@ -129,19 +146,12 @@ impl Seconds {
         let bucket = Self::BOUNDS.partition_point(|bound| *bound < seconds);
         self.0.buckets[bucket].fetch_add(n, Ordering::Relaxed);
         let micros = u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
-        self.0
-            .micros
-            .fetch_add(micros.saturating_mul(n), Ordering::Relaxed);
+        self.0.micros.fetch_add(micros.saturating_mul(n), Ordering::Relaxed);
     }
 
     /// Counts per bucket, not summed up, the last one above every bound; and the sum in seconds.
     pub fn get(&self) -> (Vec<u64>, f64) {
-        let buckets = self
-            .0
-            .buckets
-            .iter()
-            .map(|bucket| bucket.load(Ordering::Relaxed))
-            .collect();
+        let buckets = self.0.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
         (buckets, self.0.micros.load(Ordering::Relaxed) as f64 / 1e6)
     }
 }
@@ -154,13 +164,8 @@ mod tests {
     #[test]
     fn a_figure_is_made_once_and_shared() {
         let metrics = Metrics::default();
-        metrics
-            .counter(("late_rows_total", "Rows that came late."))
-            .add(2);
-        metrics
-            .clone()
-            .counter(("late_rows_total", "Rows that came late."))
-            .add(3);
+        metrics.counter(("late_rows_total", "Rows that came late.")).add(2);
+        metrics.clone().counter(("late_rows_total", "Rows that came late.")).add(3);
         assert_eq!(metrics.counter(("late_rows_total", "")).get(), 5);
         let seconds = metrics.seconds(("late_seconds", "How late."));
         seconds.observe(Duration::from_millis(1), 1);

@@ -109,6 +109,7 @@ struct Work {
 
 impl Work {
     async fn run(mut self) -> Result<(), Error> {
+        self.age.count_from_now();
         loop {
             let (checkpoint, phase) = self.completed.take();
             if !checkpoint.is_empty() {
@@ -117,7 +118,7 @@ impl Work {
             } else if phase == Phase::Closing {
                 return Ok(());
             } else {
-                self.changed(Duration::from_secs(1)).await;
+                self.completed.changed.notified().await;
                 continue;
             }
             let next = self.saved + self.interval;
@@ -127,10 +128,10 @@ impl Work {
         }
     }
 
-    /// Waits for a change, or until `limit`, and keeps the age true meanwhile.
+    /// Waits for a change, or until `limit`.
     async fn changed(&self, limit: Duration) {
+        // Either will do: who calls looks again.
         tokio::time::timeout(limit, self.completed.changed.notified()).await.ok();
-        self.age.set(self.saved.elapsed().as_secs_f64());
     }
 
     /// Saves, as often as it takes; when the task is being ended, once.
@@ -153,7 +154,7 @@ impl Work {
             self.pen.running();
         }
         self.saved = Instant::now();
-        self.age.set(0.0);
+        self.age.count_from_now();
         Ok(())
     }
 

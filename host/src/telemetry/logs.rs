@@ -34,7 +34,7 @@ impl FromStr for Format {
     }
 }
 
-/// Everything is logged from now on, at the levels of `filter` (as in `info,weir_host=debug`), or from info upwards.
+/// Everything is logged from now on, at the levels of `filter` (as in `info,weir_host=debug`), or of [`DEFAULT`].
 ///
 /// A filter that cannot be read is itself logged, and the default taken: no run fails for its log. Only the first call
 /// of a process counts.
@@ -50,7 +50,9 @@ pub fn init(format: Format, filter: Option<&str>) {
     }
 }
 
-const DEFAULT: &str = "info";
+/// What is logged unless asked otherwise: the host's own words, and of the client libraries only what states and
+/// errors do not already tell.
+pub const DEFAULT: &str = "info,scylla=warn,librdkafka=error";
 
 fn levels(filter: Option<&str>) -> Result<EnvFilter, ParseError> {
     EnvFilter::try_new(filter.filter(|filter| !filter.trim().is_empty()).unwrap_or(DEFAULT))

@@ -6,10 +6,10 @@ use weir_host::registry::{Duplicate, Registry};
 ///
 /// # Errors
 /// Two of one kind have the same name.
-pub fn registry() -> Result<Registry, Duplicate> {
+pub(crate) fn registry() -> Result<Registry, Duplicate> {
     let mut registry = Registry::default();
-    let sources = [weir_scylla::sources()];
-    let sinks = [weir_redpanda::sinks()];
+    let sources = [weir_scylla::sources(), weir_local::sources()];
+    let sinks = [weir_redpanda::sinks(), weir_local::sinks()];
     sources.into_iter().flatten().try_for_each(|source| registry.add_source(source))?;
     sinks.into_iter().flatten().try_for_each(|sink| registry.add_sink(sink))?;
     Ok(registry)

@@ -15,16 +15,16 @@ use crate::exit::Exit;
 /// A connector host for ScyllaDB and Kafka-compatible brokers.
 #[derive(Debug, clap::Parser)]
 #[command(name = "weir", version, propagate_version = true, arg_required_else_help = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
     /// How the log on standard error is written. Its level comes from RUST_LOG [default: info].
     #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
-    pub log_format: logs::Format,
+    pub(crate) log_format: logs::Format,
 }
 
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     Run(run::Args),
     #[cfg(feature = "dev")]
     Dev(dev::Args),
@@ -34,8 +34,17 @@ pub enum Command {
 }
 
 impl Cli {
+    /// What is logged where the screen belongs to something else: only what somebody should know.
+    pub(crate) fn quiet_log(&self) -> Option<&'static str> {
+        match &self.command {
+            #[cfg(feature = "dev")]
+            Command::Dev(args) if !args.json => Some("warn,scylla=error,librdkafka=error"),
+            _ => None,
+        }
+    }
+
     /// How long the first signal lets what is in flight drain.
-    pub fn drain(&self) -> Duration {
+    pub(crate) fn drain(&self) -> Duration {
         match &self.command {
             Command::Run(args) => args.host.drain(),
             #[cfg(feature = "dev")]
@@ -50,7 +59,7 @@ impl Command {
     ///
     /// # Errors
     /// What this machine should have given and did not.
-    pub async fn run(self, lookup: &dyn Lookup, stop: Stop) -> anyhow::Result<Exit> {
+    pub(crate) async fn run(self, lookup: &dyn Lookup, stop: Stop) -> anyhow::Result<Exit> {
         let registry = builtin::registry()?;
         match self {
             Self::Run(args) => run::run(args, &registry, lookup, stop).await,

@@ -1,6 +1,6 @@
 //! One file for each command.
 
-pub mod connectors;
-pub mod run;
-pub mod schema;
-pub mod validate;
+pub(crate) mod connectors;
+pub(crate) mod run;
+pub(crate) mod schema;
+pub(crate) mod validate;

@@ -37,37 +37,42 @@ use tally::Summary;
 
 /// Run everything on this machine, embedded: a ScyllaDB, a Kafka broker, and the orders example or your own pipelines.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Your own pipeline files and folders, run on the embedded services; without any, the orders example.
     #[arg(value_name = "FILE|DIR")]
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// Place so many orders, wait until all has arrived, and end: 0 only when nothing was lost.
     #[arg(long, value_name = "N", conflicts_with_all = ["no_load", "files"])]
-    pub orders: Option<u64>,
+    pub(crate) orders: Option<u64>,
     /// Commands a second [default: 20, or with --orders as many as the database takes].
     #[arg(long, value_name = "N", conflicts_with_all = ["no_load", "files"])]
-    pub rate: Option<f64>,
+    pub(crate) rate: Option<f64>,
     /// Place no orders: only serve.
     #[arg(long)]
-    pub no_load: bool,
+    pub(crate) no_load: bool,
     /// Print one JSON object a line.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Where the embedded ScyllaDB listens [default: 127.0.0.1:9042, or any free port].
     #[arg(long, value_name = "ADDRESS")]
-    pub cql: Option<SocketAddr>,
+    pub(crate) cql: Option<SocketAddr>,
     /// Where the embedded broker listens [default: 127.0.0.1:9092, or any free port].
     #[arg(long, value_name = "ADDRESS")]
-    pub kafka: Option<SocketAddr>,
+    pub(crate) kafka: Option<SocketAddr>,
     #[command(flatten)]
-    pub host: HostArgs,
+    pub(crate) host: HostArgs,
 }
 
 /// Runs the demonstration until its load is done, or until `stop`.
 ///
 /// # Errors
 /// What this machine should have given and did not.
-pub async fn run(args: Args, registry: &Registry, lookup: &dyn Lookup, stop: Stop) -> anyhow::Result<Exit> {
+pub(crate) async fn run(
+    args: Args,
+    registry: &Registry,
+    lookup: &dyn Lookup,
+    stop: Stop,
+) -> anyhow::Result<Exit> {
     let services = Services::start(args.cql, args.kafka).await?;
     if args.is_example() {
         services.lay_orders().await?;
@@ -110,7 +115,10 @@ async fn demonstrate(
         let load = services.load(options, move |event| written.send(event).ok().unwrap_or_default()).await?;
         show.until(load.run(stop.clone())).await;
     } else {
-        show.until(async { tokio::select! { () = ended.clone() => (), () = stop.requested() => () } }).await;
+        show.until(async {
+            tokio::select! { () = ended.clone() => (), () = stop.requested() => () }
+        })
+        .await;
     }
     show.catch_up(stop).await;
     stopper.stop(args.host.drain());
@@ -146,7 +154,8 @@ impl Args {
             other => lookup.env(other),
         };
         if self.is_example() {
-            let publisher = (PathBuf::from("pipelines/orders/publisher.yaml"), weir_orders::PUBLISHER.to_owned());
+            let publisher =
+                (PathBuf::from("pipelines/orders/publisher.yaml"), weir_orders::PUBLISHER.to_owned());
             return config::load_texts([publisher], registry, &embedded);
         }
         config::load(&self.files, registry, &embedded)

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// What a command comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// 0: all is well.
     Ok,
     /// 1: something failed while running.

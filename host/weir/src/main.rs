@@ -23,7 +23,7 @@ use signals::Signals;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logs::init(cli.log_format, environment("RUST_LOG").as_deref());
+    logs::init(cli.log_format, environment("RUST_LOG").as_deref().or(cli.quiet_log()));
     let ended = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from);
     let exit = ended.and_then(|runtime| {
         let exit = runtime.block_on(run(cli));
@@ -54,7 +54,10 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "main alone reads the environment, and passes it on as a function")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "main alone reads the environment, and passes it on as a function"
+)]
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

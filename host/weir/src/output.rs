@@ -8,23 +8,23 @@ use weir_host::config::Report;
 use weir_sdk::Error;
 
 /// A line of the command's own result.
-pub fn line(text: impl std::fmt::Display) {
+pub(crate) fn line(text: impl std::fmt::Display) {
     // Whoever was reading may have gone (`| head`): nobody is left to tell.
     writeln!(std::io::stdout(), "{text}").ok();
 }
 
 /// Everything that is wrong with pipeline files.
-pub fn report(report: &Report) {
+pub(crate) fn report(report: &Report) {
     if std::io::stderr().is_terminal() { eprintln!("{}", report.styled()) } else { eprintln!("{report}") }
 }
 
 /// What is wrong with the command line beyond its syntax, and what to do.
-pub fn complaint(message: &str, help: &str) {
+pub(crate) fn complaint(message: &str, help: &str) {
     eprintln!("error: {message}\nhelp: {help}");
 }
 
 /// Why a command could not do its work, and what to do.
-pub fn error(error: &anyhow::Error) {
+pub(crate) fn error(error: &anyhow::Error) {
     eprintln!("error: {error:#}");
     let ours = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
     if let Some(advice) = ours.and_then(Error::operator_advice) {

@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use weir_host::stop::Stopper;
 
 /// SIGTERM and SIGINT, from now on.
-pub struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
@@ -16,12 +16,12 @@ impl Signals {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     /// Asks `stopper` to stop at the first signal; ends at the second, with the number of that signal.
-    pub async fn second(mut self, stopper: &Stopper, limit: Duration) -> u8 {
+    pub(crate) async fn second(mut self, stopper: &Stopper, limit: Duration) -> u8 {
         let first = self.next().await;
         tracing::info!(signal = first, ?limit, "asked to stop: draining; a second signal leaves at once");
         stopper.stop(limit);

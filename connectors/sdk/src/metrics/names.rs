@@ -7,104 +7,62 @@
 pub type Name = (&'static str, &'static str);
 
 /// Names shown without the prefix.
-pub const UNPREFIXED: [&str; 4] = [
-    CDC_EVENTS_PROCESSED.0,
-    RETRY_ATTEMPTS.0,
-    "dlq_messages_total",
-    "circuit_breaker_state",
-];
+pub const UNPREFIXED: [&str; 4] =
+    [CDC_EVENTS_PROCESSED.0, RETRY_ATTEMPTS.0, "dlq_messages_total", "circuit_breaker_state"];
 
 /// Counter.
-pub const CDC_EVENTS_PROCESSED: Name = (
-    "cdc_events_processed_total",
-    "Events read from the CDC log and handed to the task.",
-);
+pub const CDC_EVENTS_PROCESSED: Name =
+    ("cdc_events_processed_total", "Events read from the CDC log and handed to the task.");
 /// Counter.
 pub const RETRY_ATTEMPTS: Name = ("retry_attempts_total", "Writes sent again after a failure.");
 /// Gauge, seconds.
-pub const CDC_LAG: Name = (
-    "cdc_lag_seconds",
-    "How far the reader is behind the newest row it could read.",
-);
+pub const CDC_LAG: Name = ("cdc_lag_seconds", "How far the reader is behind the newest row it could read.");
 /// Counter.
 pub const CDC_LATE_ROWS: Name = (
     "cdc_late_rows_total",
     "Rows that became visible after their place had been read, found by a later visit.",
 );
 /// Distribution.
-pub const CDC_LATE: Name = (
-    "cdc_late_seconds",
-    "How late such rows were read, from their write time.",
-);
+pub const CDC_LATE: Name = ("cdc_late_seconds", "How late such rows were read, from their write time.");
 /// Gauge, seconds.
-pub const CDC_CLOCK_SKEW: Name = (
-    "cdc_clock_skew_seconds",
-    "This machine's clock minus the server's; positive when ours is ahead.",
-);
+pub const CDC_CLOCK_SKEW: Name =
+    ("cdc_clock_skew_seconds", "This machine's clock minus the server's; positive when ours is ahead.");
 /// Counter.
-pub const CDC_ROWS_DELETED: Name = (
-    "cdc_rows_skipped_delete_total",
-    "CDC rows passed over: a delete or expiry.",
-);
+pub const CDC_ROWS_DELETED: Name =
+    ("cdc_rows_skipped_delete_total", "CDC rows passed over: a delete or expiry.");
 /// Counter.
 pub const CDC_ROWS_UPDATED: Name = (
     "cdc_rows_skipped_update_total",
     "CDC rows passed over: an update that does not set every required column.",
 );
 /// Counter.
-pub const CDC_ROWS_IMAGE: Name = (
-    "cdc_rows_skipped_image_total",
-    "CDC rows passed over: a preimage or postimage.",
-);
+pub const CDC_ROWS_IMAGE: Name =
+    ("cdc_rows_skipped_image_total", "CDC rows passed over: a preimage or postimage.");
 /// Counter.
-pub const CDC_ROWS_INCOMPLETE: Name = (
-    "cdc_rows_skipped_incomplete_total",
-    "CDC rows passed over: a required column is null.",
-);
+pub const CDC_ROWS_INCOMPLETE: Name =
+    ("cdc_rows_skipped_incomplete_total", "CDC rows passed over: a required column is null.");
 /// Counter.
-pub const CDC_ROWS_UNKNOWN: Name = (
-    "cdc_rows_skipped_unknown_total",
-    "CDC rows passed over: an operation this version does not know.",
-);
+pub const CDC_ROWS_UNKNOWN: Name =
+    ("cdc_rows_skipped_unknown_total", "CDC rows passed over: an operation this version does not know.");
 /// Counter.
-pub const RECORDS_READ: Name = (
-    "source_records_read_total",
-    "Records that the source gave to the task.",
-);
+pub const RECORDS_READ: Name = ("source_records_read_total", "Records that the source gave to the task.");
 /// Counter.
-pub const RECORDS_WRITTEN: Name = (
-    "sink_records_written_total",
-    "Records that the sink made durable.",
-);
+pub const RECORDS_WRITTEN: Name = ("sink_records_written_total", "Records that the sink made durable.");
 /// Distribution.
-pub const WRITE: Name = (
-    "sink_write_seconds",
-    "How long one write took, retries not included.",
-);
+pub const WRITE: Name = ("sink_write_seconds", "How long one write took, retries not included.");
 /// Counter.
-pub const WRITE_ERRORS: Name = (
-    "sink_write_errors_total",
-    "Writes that failed, as a whole or in part.",
-);
+pub const WRITE_ERRORS: Name = ("sink_write_errors_total", "Writes that failed, as a whole or in part.");
 /// Distribution.
-pub const END_TO_END: Name = (
-    "end_to_end_seconds",
-    "From the source's write time until the record was durable.",
-);
+pub const END_TO_END: Name =
+    ("end_to_end_seconds", "From the source's write time until the record was durable.");
 /// Gauge.
-pub const TASK_STATE: Name = (
-    "task_state",
-    "0 RUNNING, 1 DEGRADED, 2 PARKED, 3 PAUSED, 4 RESTARTING, 5 FAILED, 6 GAP, 7 STOPPED.",
-);
+pub const TASK_STATE: Name =
+    ("task_state", "0 RUNNING, 1 DEGRADED, 2 PARKED, 3 PAUSED, 4 RESTARTING, 5 FAILED, 6 GAP, 7 STOPPED.");
 /// Counter.
-pub const TASK_RESTARTS: Name = (
-    "task_restarts_total",
-    "Times that the task was built anew after a failure.",
-);
+pub const TASK_RESTARTS: Name =
+    ("task_restarts_total", "Times that the task was built anew after a failure.");
 /// Gauge.
 pub const TASK_IN_FLIGHT: Name = ("task_in_flight_records", "Records read but not yet settled.");
 /// Gauge, seconds.
-pub const CHECKPOINT_AGE: Name = (
-    "checkpoint_age_seconds",
-    "Time since the last checkpoint was saved.",
-);
+pub const CHECKPOINT_AGE: Name =
+    ("checkpoint_age_seconds", "Time since the last checkpoint was saved, or since the task was built.");

@@ -11,7 +11,7 @@ use crate::output;
 
 /// List the connectors, or show the configuration of one.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The connector to show.
     name: Option<String>,
     /// Print JSON on standard output: kind and name, and with NAME the JSON Schema of its configuration.
@@ -27,7 +27,7 @@ struct Connector {
 }
 
 /// Prints the list, or the one.
-pub fn run(args: &Args, registry: &Registry) -> Exit {
+pub(crate) fn run(args: &Args, registry: &Registry) -> Exit {
     let mut connectors = all(registry);
     if let Some(name) = &args.name {
         let known: Vec<String> = connectors.iter().map(|connector| connector.name.clone()).collect();

@@ -23,34 +23,34 @@ use crate::output;
 
 /// Run pipelines until a signal: the first SIGTERM or SIGINT drains, a second one leaves at once.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Pipeline files, and folders of them.
     #[arg(required = true, value_name = "FILE|DIR")]
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
-    pub host: HostArgs,
+    pub(crate) host: HostArgs,
 }
 
 /// What every command that runs pipelines takes.
 #[derive(Clone, Debug, clap::Args)]
-pub struct HostArgs {
+pub(crate) struct HostArgs {
     /// Where checkpoints are kept; locked, one run at a time.
     #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    pub(crate) data_dir: Option<PathBuf>,
     /// Where /metrics, /health, /live and /ready are served [default: 127.0.0.1:9090].
     #[arg(long, value_name = "ADDRESS")]
-    pub listen: Option<SocketAddr>,
+    pub(crate) listen: Option<SocketAddr>,
     /// Serve them on an address that other machines reach, without a token.
     #[arg(long)]
-    pub insecure: bool,
+    pub(crate) insecure: bool,
     /// How long a stop may take to drain what is in flight.
     #[arg(long, value_name = "DURATION", default_value = "30s")]
-    pub shutdown_timeout: HumanDuration,
+    pub(crate) shutdown_timeout: HumanDuration,
 }
 
 impl HostArgs {
     /// The address to serve, where `METRICS_PORT` of the environment gives the port of the default.
-    pub fn address(&self, lookup: &dyn Lookup) -> anyhow::Result<SocketAddr> {
+    pub(crate) fn address(&self, lookup: &dyn Lookup) -> anyhow::Result<SocketAddr> {
         if let Some(address) = self.listen {
             return Ok(address);
         }
@@ -60,12 +60,12 @@ impl HostArgs {
     }
 
     /// Who may ask what is served there.
-    pub fn access(&self) -> http::Access {
+    pub(crate) fn access(&self) -> http::Access {
         if self.insecure { http::Access::Insecure } else { http::Access::Loopback }
     }
 
     /// The time a drain may take.
-    pub fn drain(&self) -> Duration {
+    pub(crate) fn drain(&self) -> Duration {
         self.shutdown_timeout.get()
     }
 }
@@ -74,7 +74,12 @@ impl HostArgs {
 ///
 /// # Errors
 /// What this machine should have given and did not.
-pub async fn run(args: Args, registry: &Registry, lookup: &dyn Lookup, stop: Stop) -> anyhow::Result<Exit> {
+pub(crate) async fn run(
+    args: Args,
+    registry: &Registry,
+    lookup: &dyn Lookup,
+    stop: Stop,
+) -> anyhow::Result<Exit> {
     let pipelines = match config::load(&args.files, registry, lookup) {
         Ok(pipelines) => pipelines,
         Err(report) => {
@@ -99,7 +104,7 @@ pub async fn run(args: Args, registry: &Registry, lookup: &dyn Lookup, stop: Sto
 ///
 /// # Errors
 /// The directory is another run's, or cannot be written, or what is in it cannot be trusted.
-pub async fn checkpoints(data_dir: PathBuf) -> anyhow::Result<Arc<dyn CheckpointStore>> {
+pub(crate) async fn checkpoints(data_dir: PathBuf) -> anyhow::Result<Arc<dyn CheckpointStore>> {
     let data_dir = DataDir::open(data_dir)?;
     Ok(Arc::new(FileStore::open(&data_dir).await?))
 }

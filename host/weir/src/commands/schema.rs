@@ -8,10 +8,10 @@ use crate::output;
 
 /// Print the JSON Schema of a pipeline file, every connector's configuration inside.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(crate) struct Args {}
 
 /// Prints it.
-pub fn run(_: &Args, registry: &Registry) -> Exit {
+pub(crate) fn run(_: &Args, registry: &Registry) -> Exit {
     output::line(format_args!("{:#}", config::schema(registry)));
     Exit::Ok
 }

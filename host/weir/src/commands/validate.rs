@@ -11,7 +11,7 @@ use crate::output;
 
 /// Check pipeline files and report every problem of all of them at once. Nothing is connected to.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Pipeline files, and folders of them.
     #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
@@ -21,7 +21,7 @@ pub struct Args {
 }
 
 /// A line for each pipeline, or the report.
-pub fn run(args: &Args, registry: &Registry, lookup: &dyn Lookup) -> Exit {
+pub(crate) fn run(args: &Args, registry: &Registry, lookup: &dyn Lookup) -> Exit {
     match config::load(&args.files, registry, lookup) {
         Ok(pipelines) if args.json => {
             let pipelines: Vec<Value> = pipelines.iter().map(object).collect();

@@ -15,27 +15,27 @@ use tokio::sync::mpsc;
 
 /// One record as it was received.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Received {
+pub(crate) struct Received {
     /// The topic it came from.
-    pub topic: String,
+    pub(crate) topic: String,
     /// Its partition there.
-    pub partition: i32,
+    pub(crate) partition: i32,
     /// Its offset there.
-    pub offset: i64,
+    pub(crate) offset: i64,
     /// Its key, as text.
-    pub key: String,
+    pub(crate) key: String,
     /// The header `event_type`, where there is one.
-    pub event_type: Option<String>,
+    pub(crate) event_type: Option<String>,
     /// The header `event_id`, where there is one.
-    pub event_id: Option<String>,
+    pub(crate) event_id: Option<String>,
     /// The header `sequence_number`, where there is one.
-    pub sequence_number: Option<i64>,
+    pub(crate) sequence_number: Option<i64>,
     /// From the record's write time at the source until now.
-    pub latency_ms: Option<i64>,
+    pub(crate) latency_ms: Option<i64>,
 }
 
 /// A consumer on a thread of its own; it ends when dropped.
-pub struct Receiver {
+pub(crate) struct Receiver {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -45,7 +45,7 @@ impl Receiver {
     ///
     /// # Errors
     /// When the consumer cannot be built.
-    pub fn start(brokers: &str, received: mpsc::UnboundedSender<Received>) -> anyhow::Result<Self> {
+    pub(crate) fn start(brokers: &str, received: mpsc::UnboundedSender<Received>) -> anyhow::Result<Self> {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("group.id", format!("weir-dev-{}", uuid::Uuid::new_v4()))

@@ -11,7 +11,7 @@ use super::tally::{Summary, Tally};
 use crate::output;
 
 /// Shows the demonstration as it goes.
-pub struct Screen {
+pub(crate) struct Screen {
     style: Style,
     /// Lines for records that were shown since the last status, and how many were left out.
     shown: usize,
@@ -21,7 +21,7 @@ pub struct Screen {
 
 /// Who reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
+pub(crate) enum Style {
     /// A person, who can read so many records a second.
     Human,
     /// A script, which gets them all.
@@ -30,22 +30,22 @@ pub enum Style {
 
 /// Where the services are.
 #[derive(serde::Serialize)]
-pub struct Addresses {
-    pub cql: SocketAddr,
-    pub kafka: SocketAddr,
-    pub http: SocketAddr,
+pub(crate) struct Addresses {
+    pub(crate) cql: SocketAddr,
+    pub(crate) kafka: SocketAddr,
+    pub(crate) http: SocketAddr,
 }
 
 impl Screen {
     /// So many lines for records between two status lines; more is a blur.
     const READABLE: usize = 12;
 
-    pub fn new(style: Style) -> Self {
+    pub(crate) fn new(style: Style) -> Self {
         Self { style, shown: 0, left_out: 0, last: String::new() }
     }
 
     /// The first line: where everything is.
-    pub fn ready(&self, at: &Addresses) {
+    pub(crate) fn ready(&self, at: &Addresses) {
         let Addresses { cql, kafka, http } = at;
         match self.style {
             Style::Json => output::line(event("ready", at)),
@@ -61,7 +61,7 @@ impl Screen {
     }
 
     /// A record as the consumer received it.
-    pub fn received(&mut self, record: &Received) {
+    pub(crate) fn received(&mut self, record: &Received) {
         if self.style == Style::Json {
             return output::line(event("record", record));
         }
@@ -79,7 +79,7 @@ impl Screen {
     }
 
     /// Counts, lag and state; now and then.
-    pub fn status(&mut self, tally: &Tally, board: &Board) {
+    pub(crate) fn status(&mut self, tally: &Tally, board: &Board) {
         let tasks = board.tasks();
         if self.style == Style::Json {
             let tasks: Vec<Value> = tasks
@@ -97,7 +97,8 @@ impl Screen {
             };
             return output::line(event("status", &status));
         }
-        let more = if self.left_out > 0 { format!("  … and {} more\n", self.left_out) } else { String::new() };
+        let more =
+            if self.left_out > 0 { format!("  … and {} more\n", self.left_out) } else { String::new() };
         let states = tasks.iter().map(|(id, status)| {
             let lag = status.metrics.gauge(names::CDC_LAG).get();
             let reason = status.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
@@ -118,7 +119,7 @@ impl Screen {
     }
 
     /// The last line: what arrived of what was written.
-    pub fn done(&self, summary: &Summary) {
+    pub(crate) fn done(&self, summary: &Summary) {
         if self.style == Style::Json {
             return output::line(event("done", summary));
         }

@@ -10,7 +10,7 @@ use scylla::client::session_builder::SessionBuilder;
 use uuid::Uuid;
 use weir_event_store::EventStore;
 use weir_host::stop::Stop;
-use weir_orders::{LoadOptions, KEYSPACE};
+use weir_orders::{KEYSPACE, LoadOptions};
 use weir_redpanda_dev::RedpandaDev;
 use weir_scylla_dev::ScyllaDev;
 
@@ -18,7 +18,7 @@ use weir_scylla_dev::ScyllaDev;
 const TOPIC: (&str, i32) = ("order-events", 4);
 
 /// Both servers, and the application's own session; gone when dropped.
-pub struct Services {
+pub(crate) struct Services {
     scylla: ScyllaDev,
     redpanda: RedpandaDev,
     session: Arc<Session>,
@@ -29,13 +29,17 @@ impl Services {
     ///
     /// # Errors
     /// An address that was asked for is not to be had.
-    pub async fn start(cql: Option<SocketAddr>, kafka: Option<SocketAddr>) -> anyhow::Result<Self> {
+    pub(crate) async fn start(cql: Option<SocketAddr>, kafka: Option<SocketAddr>) -> anyhow::Result<Self> {
         let redpanda = match kafka {
-            Some(address) => RedpandaDev::start(address).with_context(|| format!("cannot serve Kafka on {address}"))?,
+            Some(address) => {
+                RedpandaDev::start(address).with_context(|| format!("cannot serve Kafka on {address}"))?
+            }
             None => RedpandaDev::start(local(9092)).or_else(|_| RedpandaDev::start(local(0)))?,
         };
         let scylla = match cql {
-            Some(address) => start_scylla(address).await.with_context(|| format!("cannot serve CQL on {address}"))?,
+            Some(address) => {
+                start_scylla(address).await.with_context(|| format!("cannot serve CQL on {address}"))?
+            }
             None => match start_scylla(local(9042)).await {
                 Ok(scylla) => scylla,
                 Err(_) => start_scylla(local(0)).await?,
@@ -47,12 +51,12 @@ impl Services {
     }
 
     /// Where CQL is served.
-    pub fn cql(&self) -> SocketAddr {
+    pub(crate) fn cql(&self) -> SocketAddr {
         self.scylla.address()
     }
 
     /// Where Kafka is served.
-    pub fn kafka(&self) -> SocketAddr {
+    pub(crate) fn kafka(&self) -> SocketAddr {
         self.redpanda.address()
     }
 
@@ -60,7 +64,7 @@ impl Services {
     ///
     /// # Errors
     /// A service refuses.
-    pub async fn lay_orders(&self) -> anyhow::Result<()> {
+    pub(crate) async fn lay_orders(&self) -> anyhow::Result<()> {
         weir_orders::lay_schema(&self.session).await.context("cannot lay the orders schema")?;
         self.redpanda.create_topic(TOPIC.0, TOPIC.1).context("cannot create the topic of the orders example")
     }
@@ -69,7 +73,7 @@ impl Services {
     ///
     /// # Errors
     /// The event store cannot be opened.
-    pub async fn load(
+    pub(crate) async fn load(
         &self,
         options: LoadOptions,
         wrote: impl Fn(Uuid) + Send + Sync + 'static,
@@ -82,7 +86,7 @@ impl Services {
     ///
     /// # Errors
     /// The table cannot be read.
-    pub async fn dead_letters(&self) -> anyhow::Result<HashSet<Uuid>> {
+    pub(crate) async fn dead_letters(&self) -> anyhow::Result<HashSet<Uuid>> {
         let statement = format!("SELECT event_id FROM {KEYSPACE}.dead_letter_queue");
         if self.session.get_cluster_state().get_keyspace(KEYSPACE).is_none() {
             return Ok(HashSet::new());
@@ -94,11 +98,11 @@ impl Services {
 }
 
 /// A load that is about to begin.
-pub struct Load(weir_orders::Load);
+pub(crate) struct Load(weir_orders::Load);
 
 impl Load {
     /// Places orders until all are through their life, or until `stop`: then what was begun is finished.
-    pub async fn run(self, stop: Stop) {
+    pub(crate) async fn run(self, stop: Stop) {
         self.0.run(async move { stop.requested().await }).await;
     }
 }

@@ -14,7 +14,7 @@ use super::screen::Screen;
 use super::tally::{Summary, Tally};
 
 /// Counts and shows what is written and what arrives.
-pub struct Show {
+pub(crate) struct Show {
     screen: Screen,
     tally: Tally,
     board: Board,
@@ -27,7 +27,7 @@ impl Show {
     /// So long without a new event, and what is still missing counts as lost.
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    pub fn new(screen: Screen, board: Board) -> Self {
+    pub(crate) fn new(screen: Screen, board: Board) -> Self {
         let mut status = interval(Duration::from_secs(1));
         status.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (received, written) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
@@ -35,17 +35,17 @@ impl Show {
     }
 
     /// Where the consumer puts what it received.
-    pub fn received(&self) -> UnboundedSender<Received> {
+    pub(crate) fn received(&self) -> UnboundedSender<Received> {
         self.received.0.clone()
     }
 
     /// Where the application puts the ids of what it wrote.
-    pub fn written(&self) -> UnboundedSender<Uuid> {
+    pub(crate) fn written(&self) -> UnboundedSender<Uuid> {
         self.written.0.clone()
     }
 
     /// Shows what happens until `done`.
-    pub async fn until<T>(&mut self, done: impl Future<Output = T>) -> T {
+    pub(crate) async fn until<T>(&mut self, done: impl Future<Output = T>) -> T {
         tokio::pin!(done);
         loop {
             tokio::select! {
@@ -57,7 +57,7 @@ impl Show {
 
     /// Shows what happens until all that was written has arrived, nothing new comes for a minute, or the deadline of
     /// `stop` passes.
-    pub async fn catch_up(&mut self, stop: &Stop) {
+    pub(crate) async fn catch_up(&mut self, stop: &Stop) {
         let (mut missing, mut progress) = (usize::MAX, Instant::now());
         loop {
             while let Ok(event) = self.written.1.try_recv() {
@@ -78,14 +78,16 @@ impl Show {
     }
 
     /// Shows what is still under way from the broker: until nothing has come for a moment.
-    pub async fn settle(&mut self) {
-        while let Ok(Some(record)) = tokio::time::timeout(Duration::from_millis(300), self.received.1.recv()).await {
+    pub(crate) async fn settle(&mut self) {
+        while let Ok(Some(record)) =
+            tokio::time::timeout(Duration::from_millis(300), self.received.1.recv()).await
+        {
             self.arrived(&record);
         }
     }
 
     /// The end: says and gives what arrived of what was written; `dead` are the events in the dead-letter table.
-    pub fn summary(&mut self, dead: &HashSet<Uuid>) -> Summary {
+    pub(crate) fn summary(&mut self, dead: &HashSet<Uuid>) -> Summary {
         let summary = self.tally.summary(dead);
         self.screen.done(&summary);
         summary

@@ -8,7 +8,7 @@ use super::receive::Received;
 
 /// Counts by event id, and keeps an eye on the order per key.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     written: HashSet<Uuid>,
     delivered: HashSet<Uuid>,
     /// Written, and not delivered; kept, because it is asked for after every record.
@@ -24,19 +24,19 @@ pub struct Tally {
 
 /// What the demonstration says at its end.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Events that the application wrote.
-    pub events_written: usize,
+    pub(crate) events_written: usize,
     /// Different events that arrived.
-    pub events_delivered: usize,
+    pub(crate) events_delivered: usize,
     /// Events that arrived again.
-    pub duplicates: u64,
+    pub(crate) duplicates: u64,
     /// Written, and neither arrived nor dead-lettered.
-    pub lost: usize,
+    pub(crate) lost: usize,
     /// In the dead-letter table.
-    pub dead_lettered: usize,
+    pub(crate) dead_lettered: usize,
     /// Arrived before an earlier event of the same order.
-    pub out_of_order: u64,
+    pub(crate) out_of_order: u64,
     /// Half of the events arrived within this time of being written.
     pub p50_ms: Option<i64>,
     /// 99 of 100 did.
@@ -45,14 +45,14 @@ pub struct Summary {
 
 impl Tally {
     /// The application wrote this event.
-    pub fn wrote(&mut self, event: Uuid) {
+    pub(crate) fn wrote(&mut self, event: Uuid) {
         if self.written.insert(event) && !self.delivered.contains(&event) {
             self.missing += 1;
         }
     }
 
     /// The consumer received this record.
-    pub fn received(&mut self, record: &Received) {
+    pub(crate) fn received(&mut self, record: &Received) {
         self.received += 1;
         self.latencies.note(record.latency_ms);
         let id = record.event_id.as_deref().and_then(|id| Uuid::parse_str(id).ok());
@@ -70,22 +70,22 @@ impl Tally {
     }
 
     /// Different events written so far.
-    pub fn events_written(&self) -> usize {
+    pub(crate) fn events_written(&self) -> usize {
         self.written.len()
     }
 
     /// Records received so far.
-    pub fn records_received(&self) -> u64 {
+    pub(crate) fn records_received(&self) -> u64 {
         self.received
     }
 
     /// Written, and not yet arrived.
-    pub fn missing(&self) -> usize {
+    pub(crate) fn missing(&self) -> usize {
         self.missing
     }
 
     /// The end of the story; `dead` are the events in the dead-letter table.
-    pub fn summary(&self, dead: &HashSet<Uuid>) -> Summary {
+    pub(crate) fn summary(&self, dead: &HashSet<Uuid>) -> Summary {
         let gone = |id: &&Uuid| !self.delivered.contains(*id) && !dead.contains(*id);
         let (p50_ms, p99_ms) = self.latencies.percentiles();
         Summary {
@@ -124,7 +124,9 @@ impl Latencies {
     fn percentiles(&self) -> (Option<i64>, Option<i64>) {
         let mut sorted = self.ring.clone();
         sorted.sort_unstable();
-        let at = |share: usize| sorted.get((sorted.len() * share / 100).min(sorted.len().saturating_sub(1))).copied();
+        let at = |share: usize| {
+            sorted.get((sorted.len() * share / 100).min(sorted.len().saturating_sub(1))).copied()
+        };
         (at(50), at(99))
     }
 }

@@ -3,17 +3,17 @@
 use serde_json::Value;
 
 /// A key with all that a reader needs to write it.
-pub struct Key {
+pub(crate) struct Key {
     /// The keys it lies under, and itself: `session.page_size`.
-    pub name: String,
+    pub(crate) name: String,
     /// What its value is, and whether it must be there: `(duration, default 10s)`.
-    pub kind: String,
+    pub(crate) kind: String,
     /// What it is for.
-    pub about: String,
+    pub(crate) about: String,
 }
 
 /// Every key, the ones that must be there first, each followed by those below it.
-pub fn of(schema: &Value) -> Vec<Key> {
+pub(crate) fn of(schema: &Value) -> Vec<Key> {
     let mut keys = Vec::new();
     collect(schema, schema, "", &mut keys);
     keys
