@@ -55,7 +55,7 @@ impl Fold {
             match (state, aggregate) {
                 (State::Count(count), Aggregate::CountRows) => *count += 1,
                 (State::Count(count), Aggregate::Count(selector)) => {
-                    *count += i64::from(of(selector)?.is_some())
+                    *count += i64::from(of(selector)?.is_some());
                 }
                 (State::First(first @ None), Aggregate::First(selector)) => *first = Some(of(selector)?),
                 (State::Best(best), Aggregate::Min(selector, typ)) => {

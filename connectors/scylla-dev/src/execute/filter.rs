@@ -52,17 +52,13 @@ pub(super) fn bind<'p>(
 impl<'p> BoundFilter<'p> {
     fn new(filter: &'p Filter, nulls: Nulls, env: &Env<'_>) -> Result<Self, DbError> {
         let mut rights = Vec::new();
-        let mut add = |value| match value {
-            BoundValue::Set(bytes) => Ok(rights.push(Some(bytes))),
-            BoundValue::Null if nulls == Nulls::Fail => {
-                Err(DbError::invalid("Invalid null value in condition for a column"))
-            }
-            BoundValue::Null => Ok(rights.push(None)),
-            BoundValue::Unset => Err(DbError::invalid("Invalid 'unset' value in condition")),
-        };
         match &filter.right {
-            Choice::One(term) => add(env.value(term)?)?,
-            Choice::Several(terms) => terms.iter().try_for_each(|term| add(env.value(term)?))?,
+            Choice::One(term) => rights.push(comparable(env.value(term)?, nulls)?),
+            Choice::Several(terms) => {
+                for term in terms {
+                    rights.push(comparable(env.value(term)?, nulls)?);
+                }
+            }
             Choice::List(term) => {
                 let list = env.required(term, &|| "IN restriction".to_owned())?;
                 collection::elements(&list).for_each(|element| rights.push(Some(list.slice_ref(element))));
@@ -151,6 +147,16 @@ impl<'p> BoundFilter<'p> {
             }
         }
         Ok(false)
+    }
+}
+
+/// A value to compare with; `None` is null.
+fn comparable(value: BoundValue, nulls: Nulls) -> Result<Option<Bytes>, DbError> {
+    match value {
+        BoundValue::Set(bytes) => Ok(Some(bytes)),
+        BoundValue::Null if nulls == Nulls::Compare => Ok(None),
+        BoundValue::Null => Err(DbError::invalid("Invalid null value in condition for a column")),
+        BoundValue::Unset => Err(DbError::invalid("Invalid 'unset' value in condition")),
     }
 }
 

@@ -39,64 +39,69 @@ impl ParseError {
 /// Terms and types nest no deeper than this, so that no text can exhaust the stack.
 const MAX_DEPTH: usize = 50;
 
-/// Words that name something only in double quotes.
-const RESERVED: [&str; 52] = [
-    "add",
-    "allow",
-    "alter",
-    "and",
-    "apply",
-    "asc",
-    "authorize",
-    "batch",
-    "begin",
-    "by",
-    "columnfamily",
-    "create",
-    "delete",
-    "desc",
-    "describe",
-    "drop",
-    "entries",
-    "execute",
-    "from",
-    "full",
-    "grant",
-    "if",
-    "in",
-    "index",
-    "infinity",
-    "insert",
-    "into",
-    "is",
-    "keyspace",
-    "limit",
-    "materialized",
-    "modify",
-    "nan",
-    "norecursive",
-    "not",
-    "null",
-    "of",
-    "on",
-    "or",
-    "order",
-    "primary",
-    "rename",
-    "revoke",
-    "schema",
-    "select",
-    "set",
-    "table",
-    "to",
-    "token",
-    "truncate",
-    "unlogged",
-    "update",
-];
-
-/// The rest of the reserved words.
-const RESERVED_TOO: [&str; 5] = ["use", "using", "view", "where", "with"];
+/// Whether the word names something only in double quotes.
+fn is_reserved(word: &str) -> bool {
+    matches!(
+        word,
+        "add"
+            | "allow"
+            | "alter"
+            | "and"
+            | "apply"
+            | "asc"
+            | "authorize"
+            | "batch"
+            | "begin"
+            | "by"
+            | "columnfamily"
+            | "create"
+            | "delete"
+            | "desc"
+            | "describe"
+            | "drop"
+            | "entries"
+            | "execute"
+            | "from"
+            | "full"
+            | "grant"
+            | "if"
+            | "in"
+            | "index"
+            | "infinity"
+            | "insert"
+            | "into"
+            | "is"
+            | "keyspace"
+            | "limit"
+            | "materialized"
+            | "modify"
+            | "nan"
+            | "norecursive"
+            | "not"
+            | "null"
+            | "of"
+            | "on"
+            | "or"
+            | "order"
+            | "primary"
+            | "rename"
+            | "revoke"
+            | "schema"
+            | "select"
+            | "set"
+            | "table"
+            | "to"
+            | "token"
+            | "truncate"
+            | "unlogged"
+            | "update"
+            | "use"
+            | "using"
+            | "view"
+            | "where"
+            | "with"
+    )
+}
 
 struct Parser<'text> {
     text: &'text str,
@@ -248,8 +253,7 @@ impl Parser<'_> {
     fn name(&mut self) -> Result<String, ParseError> {
         match self.peek() {
             Kind::Quoted(name) if !name.is_empty() => {}
-            Kind::Word(word)
-                if !RESERVED.contains(&word.as_str()) && !RESERVED_TOO.contains(&word.as_str()) => {}
+            Kind::Word(word) if !is_reserved(word) => {}
             _ => return Err(self.unexpected()),
         }
         match self.next() {

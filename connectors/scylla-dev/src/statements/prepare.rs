@@ -2,6 +2,7 @@
 //!
 //! [`term`] gives values their types (and names the bind variables), [`relation`] finds out which keys and ranges a
 //! WHERE asks for, [`selection`] resolves what is selected; [`select`], [`modify`] and [`schema`] put plans together.
+mod assignment;
 mod condition;
 mod literal;
 mod modify;
