@@ -1,2 +1,27 @@
 //! Connectors of this machine: a generator source, file and stdout sinks.
+//!
+//! Reading order:
+//! * [`generator`]: records out of nothing but their number, at a rate, for trials and measurements
+//! * [`file`], [`stdout`]: one JSON line a record, appended and synced, or printed
+//! * `line`: what such a line holds; `writer`: the thread that appends in order and lets writes share a sync
 #![forbid(unsafe_code)]
+
+pub mod file;
+pub mod generator;
+mod line;
+pub mod stdout;
+mod writer;
+
+use std::sync::Arc;
+
+use weir_sdk::{SinkFactory, SourceFactory, connector};
+
+/// The sources of this crate, for the list of built-in connectors.
+pub fn sources() -> Vec<Arc<dyn SourceFactory>> {
+    vec![connector::source(generator::Generator)]
+}
+
+/// The sinks of this crate, for the list of built-in connectors.
+pub fn sinks() -> Vec<Arc<dyn SinkFactory>> {
+    vec![connector::sink(file::File), connector::sink(stdout::Stdout)]
+}

@@ -1,0 +1,39 @@
+//! `file`: one JSON line a record, appended to a file and synced before the answer.
+//!
+//! A crash can leave a torn last line; opening the file cuts it off. A write that failed half-way is cut off before
+//! the next one. The file is locked, so two sinks cannot mix their lines, and a file that was moved away or removed is
+//! followed by a new one at its path, as a log rotation wants it.
+
+mod appender;
+mod config;
+mod disk;
+mod sink;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use weir_sdk::config::Problem;
+use weir_sdk::{Context, Error, Sink, SinkConnector};
+
+pub use config::FileConfig;
+use sink::FileSink;
+
+/// The connector.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct File;
+
+#[async_trait]
+impl SinkConnector for File {
+    const NAME: &'static str = "file";
+    type Config = FileConfig;
+
+    fn check(&self, config: &FileConfig) -> Vec<Problem> {
+        config.check()
+    }
+
+    async fn open(&self, config: FileConfig, _context: Context) -> Result<Arc<dyn Sink>, Error> {
+        Ok(Arc::new(FileSink::open(config.path).await?))
+    }
+}
