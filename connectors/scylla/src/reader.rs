@@ -10,9 +10,10 @@
 //! * [`window`], [`pace`], [`clock`], [`server`]: how far and how often the front reads
 //! * [`visits`], [`visit`], [`unsettled`]: when to come back, and how a late row is told from a known one
 //! * [`progress`], [`token`]: what was emitted, and the checkpoint that says so
-//! * [`table`]: what must be true of a table before its log is read
+//! * [`table`], [`watch`]: what must be true of a table for its log to be read
 
 pub mod clock;
+mod emit;
 pub mod fetch;
 pub mod figures;
 mod front;
@@ -29,6 +30,7 @@ pub mod token;
 pub mod unsettled;
 pub mod visit;
 pub mod visits;
+pub mod watch;
 pub mod window;
 
 use std::sync::Arc;
@@ -40,11 +42,12 @@ use weir_sdk::{Batch, Error, Room};
 use figures::Figures;
 use front::Front;
 use progress::Progress;
-use queue::{Filling, Queue};
+use queue::Queue;
 use server::Server;
-use statement::{Content, Key, Row, Skip, Statement};
+use statement::{Key, Row, Statement};
 use streams::Streams;
-use visit::{Again, Found, Stage, Visit};
+use visit::{Found, Stage, Visit};
+use watch::Watch;
 
 /// A batch comes at least so often, with or without records: a second, less the time to make one.
 const HEARTBEAT: Duration = Duration::from_millis(900);
@@ -59,8 +62,7 @@ pub const LATE: &str = "weir.late";
 /// Reads one log.
 pub struct Reader {
     log: Log,
-    server: Server,
-    streams: Streams,
+    cluster: Cluster,
     progress: Progress,
     front: Front,
     reading: Option<Queue>,
@@ -79,6 +81,16 @@ pub struct Log {
     pub names: Arc<Statement<Key>>,
 }
 
+/// What is asked of the cluster beside the log.
+pub struct Cluster {
+    /// Its time.
+    pub server: Server,
+    /// The log's streams.
+    pub streams: Streams,
+    /// The table.
+    pub watch: Watch,
+}
+
 /// How a log is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -86,26 +98,17 @@ pub struct Settings {
     pub confidence: Duration,
     /// The front looks this often while there is traffic.
     pub poll_interval: Duration,
-    /// Rows of the log live so long; `None` is for ever.
-    pub ttl: Option<Duration>,
 }
 
 impl Reader {
     /// Goes on where `progress` is.
-    pub fn new(
-        log: Log,
-        (server, streams): (Server, Streams),
-        progress: Progress,
-        settings: Settings,
-        figures: Figures,
-    ) -> Self {
+    pub fn new(log: Log, cluster: Cluster, progress: Progress, settings: Settings, figures: Figures) -> Self {
         let now = Instant::now();
         let front = Front::new(settings);
         let degraded = progress.is_degraded();
         Self {
             log,
-            server,
-            streams,
+            cluster,
             progress,
             front,
             reading: None,
@@ -151,18 +154,20 @@ impl Reader {
 
     async fn look(&mut self) -> Result<(), Error> {
         // The time first: the list of streams is then good for at least that time.
-        self.server.ask().await?;
-        self.streams.refresh(self.server.now()).await?;
+        self.cluster.server.ask().await?;
+        let now = self.cluster.server.now();
+        self.cluster.streams.refresh(now).await?;
+        self.cluster.watch.look(now).await?;
         self.looked = Instant::now();
         Ok(())
     }
 
     async fn open_window(&mut self) -> Result<(), Error> {
-        let now = self.server.now();
-        let window = self.front.next_window(now, &mut self.progress, &self.streams)?;
+        let now = self.cluster.server.now();
+        let window = self.front.next_window(now, &mut self.progress, &self.cluster)?;
         self.figures.lag.set((self.front.horizon(now) - self.progress.cut()).max(0) as f64 / 1e6);
         if let Some(window) = window {
-            let parts = self.streams.parts(window.from, window.to).await?;
+            let parts = self.cluster.streams.parts(window.from, window.to).await?;
             self.front.opened(window, &mut self.progress, now);
             self.reading = Some(Queue::new(fetch::Fetch::new(self.log.rows.clone(), parts)));
         }
@@ -170,14 +175,14 @@ impl Reader {
     }
 
     async fn open_visit(&mut self) -> Result<(), Error> {
-        let began = self.server.now();
+        let began = self.cluster.server.now();
         let runs = self.progress.due(began);
         if runs.is_empty() {
             return Ok(());
         }
         let mut parts = Vec::new();
         for run in &runs {
-            parts.extend(self.streams.parts(time::begin(run.start), time::begin(run.end)).await?);
+            parts.extend(self.cluster.streams.parts(time::begin(run.start), time::begin(run.end)).await?);
         }
         let names = fetch::Fetch::new(self.log.names.clone(), parts);
         self.visit = Some(Visit { runs, began, stage: Stage::Names(names, Found::default()) });
@@ -194,109 +199,6 @@ impl Reader {
         let look = self.reading.is_none().then(|| self.front.next_look());
         lingering.chain(look).fold(self.batched + HEARTBEAT, Instant::min)
     }
-
-    /// Puts what has arrived into a batch, if it is time for one.
-    fn flush(&mut self, room: Room) -> Option<Batch> {
-        let now = Instant::now();
-        let heartbeat = now >= self.batched + HEARTBEAT;
-        let ready = |queue: &Queue| {
-            queue.is_done() || queue.fills(room) || queue.since().is_some_and(|since| now >= since + LINGER)
-        };
-        let late = matches!(&self.visit, Some(Visit { stage: Stage::Rows(queue, _), .. }) if ready(queue));
-        let front = self.reading.as_ref().is_some_and(ready);
-        if !(heartbeat || late || front) {
-            return None;
-        }
-        let mut filling = Filling::new(room);
-        self.take_late(&mut filling);
-        self.take_front(&mut filling);
-        if filling.records.is_empty() && !heartbeat {
-            return None;
-        }
-        self.batched = now;
-        self.figures.events.add(filling.records.len() as u64);
-        self.bound_memory();
-        Some(Batch { records: filling.records.into(), checkpoint: self.progress.checkpoint() })
-    }
-
-    fn take_front(&mut self, filling: &mut Filling) {
-        let Some(queue) = &mut self.reading else { return };
-        let progress = &mut self.progress;
-        while let Some((part, row)) =
-            queue.take_if(|row| progress.emitted_before(&row.id) || filling.fits(row))
-        {
-            if progress.emitted_before(&row.id) {
-                continue;
-            }
-            self.front.count();
-            progress.emit(part as u64, &row.id, row.content.kept());
-            match row.content {
-                Content::Event(record) => filling.push(record),
-                Content::Skipped(skip) => self.figures.passed_over(skip),
-            }
-        }
-        if queue.is_empty() {
-            self.reading = None;
-            progress.close();
-            self.front.closed();
-        }
-    }
-
-    fn take_late(&mut self, filling: &mut Filling) {
-        let now = self.server.now();
-        let Some(Visit { runs, began, stage: Stage::Rows(queue, again) }) = &mut self.visit else { return };
-        let progress = &mut self.progress;
-        while let Some((_, row)) = queue.take_if(|row| filling.fits(row)) {
-            if !wanted(&row, again, progress) {
-                continue;
-            }
-            match row.content {
-                Content::Event(mut record) => {
-                    record.headers.push(LATE, "true");
-                    self.figures
-                        .came_late(Duration::from_micros((now - row.id.micros()).max(0).unsigned_abs()));
-                    filling.push(record);
-                }
-                Content::Skipped(skip) => self.figures.passed_over(skip),
-            }
-        }
-        if queue.is_empty() {
-            for (second, sum) in std::mem::take(again) {
-                progress.set_sum(second, sum);
-            }
-            progress.visited(runs, *began);
-            self.visit = None;
-        }
-    }
-
-    fn bound_memory(&mut self) {
-        if self.visit.is_none() {
-            self.progress.fold();
-        }
-        let degraded = self.progress.is_degraded();
-        if degraded && !self.degraded {
-            tracing::warn!(
-                "more unsettled rows than fit the budget: seconds with a late row are emitted again as a whole; raise unsettled_memory"
-            );
-        }
-        self.degraded = degraded;
-    }
-}
-
-/// Is this row, read by a visit, to be emitted? Then it counts as emitted.
-fn wanted(row: &Row, again: &mut Again, progress: &mut Progress) -> bool {
-    if row.content.kept() == progress::Kept::No {
-        return false;
-    }
-    if let Some(sum) = again.get_mut(&row.id.bucket()) {
-        sum.add(row.id.hash());
-        return true;
-    }
-    if progress.knows(&row.id) {
-        return false;
-    }
-    progress.emit_late(&row.id);
-    true
 }
 
 async fn receive(queue: &mut Option<Queue>) -> Result<(), Error> {
@@ -326,13 +228,4 @@ async fn advance(visit: &mut Option<Visit>, progress: &mut Progress, log: &Log) 
         Stage::Rows(..) => return std::future::pending().await,
     }
     Ok(())
-}
-
-impl Content {
-    fn kept(&self) -> progress::Kept {
-        match self {
-            Self::Event(_) | Self::Skipped(Skip::Update | Skip::Incomplete) => progress::Kept::Yes,
-            Self::Skipped(Skip::Delete | Skip::Image | Skip::Unknown) => progress::Kept::No,
-        }
-    }
 }

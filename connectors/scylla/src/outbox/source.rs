@@ -17,7 +17,8 @@ use crate::reader::streams::Streams;
 use crate::reader::table::Table;
 use crate::reader::time::micros;
 use crate::reader::token::{Main, Position};
-use crate::reader::{Log, Reader, Settings};
+use crate::reader::watch::Watch;
+use crate::reader::{Cluster, Log, Reader, Settings};
 use crate::session::connect;
 
 /// Rows of names are short, so a visit takes many in one page.
@@ -49,7 +50,7 @@ impl SourceConnector for Outbox {
         let log = statements(&session, &config, &table, mapping).await?;
         let figures = Figures::new(context.metrics());
         let server = Server::ask_first(session.clone(), figures.skew.clone()).await?;
-        let mut streams = Streams::prepare(session).await?;
+        let mut streams = Streams::prepare(session.clone()).await?;
         streams.refresh(server.now()).await?;
         let mut start = Start { identity: table.identity(), checkpoint: Checkpoint::default() };
         let position = resumed.unwrap_or_else(|| {
@@ -58,12 +59,11 @@ impl SourceConnector for Outbox {
             Position { main, ..Position::default() }
         });
         let limits = Limits { safety: config.safety.get(), memory: config.unsettled_memory.as_usize() };
-        let settings = Settings {
-            confidence: config.confidence.get(),
-            poll_interval: config.poll_interval.get(),
-            ttl: table.ttl(),
-        };
-        let reader = Reader::new(log, (server, streams), Progress::new(position, limits), settings, figures);
+        let settings =
+            Settings { confidence: config.confidence.get(), poll_interval: config.poll_interval.get() };
+        let watch = Watch::new(session, table, limits.safety, server.now());
+        let cluster = Cluster { server, streams, watch };
+        let reader = Reader::new(log, cluster, Progress::new(position, limits), settings, figures);
         Ok(Box::new(OutboxSource { reader, start }))
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use weir_sdk::metrics::{Counter, Gauge, Metrics, Seconds, names};
 
 use super::statement::Skip;
+use super::time::Micros;
 
 /// The reader's metrics.
 pub struct Figures {
@@ -42,10 +43,12 @@ impl Figures {
         }
     }
 
-    /// An event came late, so long after it was written.
-    pub fn came_late(&self, after: Duration) {
-        self.late.add(1);
-        self.late_by.observe(after, 1);
+    /// So many events came late, so long after they were written.
+    pub fn came_late(&self, after: Micros, events: u64) {
+        if events > 0 {
+            self.late.add(events);
+            self.late_by.observe(Duration::from_micros(after.max(0).unsigned_abs()), events);
+        }
     }
 
     /// A row was passed over.

@@ -3,12 +3,11 @@
 use tokio::time::Instant;
 use weir_sdk::{Error, ErrorKind};
 
-use super::Settings;
 use super::pace::Pace;
 use super::progress::Progress;
-use super::streams::Streams;
 use super::time::{Micros, SECOND, micros};
 use super::window::{Stride, Window};
+use super::{Cluster, Settings};
 
 /// Decides on the windows.
 pub(super) struct Front {
@@ -51,19 +50,19 @@ impl Front {
         &mut self,
         now: Micros,
         progress: &mut Progress,
-        streams: &Streams,
+        cluster: &Cluster,
     ) -> Result<Option<Window>, Error> {
         self.looked = Instant::now();
         self.next_look = self.looked + self.pace.wait();
-        self.check_age(now, progress, streams)?;
+        self.check_age(now, progress, cluster)?;
         if let Some(window) = progress.window() {
             self.behind = Some(true);
             return Ok(Some(window));
         }
         let cut = progress.cut();
-        let end = streams.end(cut).unwrap_or(Micros::MAX);
+        let end = cluster.streams.end(cut).unwrap_or(Micros::MAX);
         let horizon = self.horizon(now);
-        let window = self.stride.next(cut, horizon.min(streams.known_until()).min(end));
+        let window = self.stride.next(cut, horizon.min(cluster.streams.known_until()).min(end));
         self.behind = window.map(|window| window.to < horizon);
         if window.is_none() {
             self.pace.idle();
@@ -72,9 +71,9 @@ impl Front {
     }
 
     /// What lies before the log's TTL, or before the streams that are remembered, is gone.
-    fn check_age(&self, now: Micros, progress: &mut Progress, streams: &Streams) -> Result<(), Error> {
-        let oldest = self.settings.ttl.map_or(Micros::MIN, |ttl| now.saturating_sub(micros(ttl)));
-        let oldest = oldest.max(streams.oldest().unwrap_or(Micros::MIN));
+    fn check_age(&self, now: Micros, progress: &mut Progress, cluster: &Cluster) -> Result<(), Error> {
+        let oldest = cluster.watch.ttl().map_or(Micros::MIN, |ttl| now.saturating_sub(micros(ttl)));
+        let oldest = oldest.max(cluster.streams.oldest().unwrap_or(Micros::MIN));
         if progress.cut() >= oldest {
             return Ok(());
         }

@@ -57,8 +57,8 @@ impl Streams {
 
     /// Looks for new sets. `now` is a time before the answer was made.
     pub async fn refresh(&mut self, now: Micros) -> Result<(), Error> {
-        let last = self.generations.last().map_or(i64::MIN, |last| last.since / 1_000);
-        let answer = self.session.execute_unpaged(&self.times, (CqlTimestamp(last.max(0) - 1),)).await;
+        let last = self.generations.last().map_or(-1, |last| last.since / 1_000);
+        let answer = self.session.execute_unpaged(&self.times, (CqlTimestamp(last),)).await;
         let answer = answer.map_err(|error| error.classify().context("look up the log's streams"))?;
         let answer = answer.into_rows_result().map_err(shape)?;
         for row in answer.rows::<(CqlTimestamp,)>().map_err(shape)? {

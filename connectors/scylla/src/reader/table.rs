@@ -61,6 +61,16 @@ impl Table {
         format!("scylla:{}.{}:{}", self.keyspace, self.name, self.id.hyphenated())
     }
 
+    /// The keyspace's name.
+    pub fn keyspace(&self) -> &str {
+        &self.keyspace
+    }
+
+    /// The table's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// `"keyspace"."table"`.
     pub fn quoted(&self) -> String {
         format!("{}.{}", quote(&self.keyspace), quote(&self.name))

@@ -1,10 +1,12 @@
 //! Tables that cannot be read: each is refused with what is wrong and the CQL that repairs it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use weir_sdk::config::Problem;
 use weir_sdk::{Checkpoint, ErrorKind};
 
-use crate::place::Place;
+use crate::place::{Place, ROOM};
 
 async fn refused(place: &Place, change: Value) -> Vec<Problem> {
     let mut config = place.config();
@@ -60,4 +62,54 @@ async fn every_column_that_does_not_fit_is_named_at_once() {
     assert!(help(0).contains(r#"ALTER TABLE "shop"."odd" ADD "event_id" uuid;"#), "{}", help(0));
     assert!(help(1).contains("did you mean `id`?"), "{}", help(1));
     assert!(problems[2].message.contains("map<text, text>"), "{}", problems[2].message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_datacenter_or_certificates_that_are_not_there() {
+    let place = Place::start().await;
+    for (change, said) in [
+        (json!({"local_datacenter": "nowhere"}), "no datacenter `nowhere`"),
+        (json!({"tls": {"ca_file": "/no/such/ca.pem"}}), "`/no/such/ca.pem`"),
+    ] {
+        let mut config = place.config();
+        config["session"].as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let error = place.open_with(config, Checkpoint::default()).await.err().expect("it is refused");
+        assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
+        assert!(error.to_string().contains(said) && error.operator_advice().is_some(), "{error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_switched_off_under_way_is_noticed_and_one_that_is_back_is_read_on() {
+    let place = Place::start().await;
+    let mut tail = place.open(Checkpoint::default()).await;
+    place.write(1, 1).await;
+    tail.until(1).await;
+    place.run("ALTER TABLE shop.outbox WITH cdc = {'enabled': false}").await;
+    place.server.faults().advance_clock(Duration::from_secs(31));
+    let error = loop {
+        if let Err(error) = tail.poll(ROOM).await {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let repair = error.problems()[0].help.clone().unwrap();
+    place.run(repair.split(';').next().unwrap()).await;
+    place.write(1, 2).await;
+    tail.until(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_dropped_under_way_is_noticed() {
+    let place = Place::start().await;
+    let mut tail = place.open(Checkpoint::default()).await;
+    place.write(1, 1).await;
+    tail.until(1).await;
+    place.run("DROP TABLE shop.outbox").await;
+    let error = loop {
+        if let Err(error) = tail.poll(ROOM).await {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
 }

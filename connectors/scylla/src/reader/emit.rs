@@ -1,0 +1,138 @@
+//! From rows that wait to a batch with its checkpoint; nothing in here waits.
+
+use tokio::time::Instant;
+use weir_sdk::{Batch, Room};
+
+use super::progress::{Kept, Progress};
+use super::queue::{Filling, Queue};
+use super::statement::{Content, Row, Skip};
+use super::time::begin;
+use super::visit::{Again, Stage, Visit};
+use super::{HEARTBEAT, LATE, LINGER, Reader};
+
+impl Reader {
+    /// Puts what has arrived into a batch, if it is time for one.
+    pub(super) fn flush(&mut self, room: Room) -> Option<Batch> {
+        let now = Instant::now();
+        let heartbeat = now >= self.batched + HEARTBEAT;
+        let ready = |queue: &Queue| {
+            queue.is_done() || queue.fills(room) || queue.since().is_some_and(|since| now >= since + LINGER)
+        };
+        let late = matches!(&self.visit, Some(Visit { stage: Stage::Rows(queue, _), .. }) if ready(queue));
+        let front = self.reading.as_ref().is_some_and(ready);
+        if !(heartbeat || late || front) {
+            return None;
+        }
+        let mut filling = Filling::new(room);
+        self.take_late(&mut filling);
+        self.take_front(&mut filling);
+        if filling.records.is_empty() && !heartbeat {
+            return None;
+        }
+        self.batched = now;
+        self.figures.events.add(filling.records.len() as u64);
+        self.bound_memory();
+        Some(Batch { records: filling.records.into(), checkpoint: self.progress.checkpoint() })
+    }
+
+    fn take_front(&mut self, filling: &mut Filling) {
+        let Some(queue) = &mut self.reading else { return };
+        let progress = &mut self.progress;
+        while let Some((part, row)) =
+            queue.take_if(|row| progress.emitted_before(&row.id) || filling.fits(row))
+        {
+            if progress.emitted_before(&row.id) {
+                continue;
+            }
+            self.front.count();
+            progress.emit(part as u64, &row.id, row.content.kept());
+            match row.content {
+                Content::Event(record) => filling.push(record),
+                Content::Skipped(skip) => self.figures.passed_over(skip),
+            }
+        }
+        if queue.is_empty() {
+            self.reading = None;
+            progress.close();
+            self.front.closed();
+        }
+    }
+
+    fn take_late(&mut self, filling: &mut Filling) {
+        let now = self.cluster.server.now();
+        let Some(Visit { runs, began, stage: Stage::Rows(queue, again) }) = &mut self.visit else { return };
+        let progress = &mut self.progress;
+        while let Some((_, row)) = queue.take_if(|row| filling.fits(row)) {
+            let wanted = wanted(&row, again, progress);
+            if wanted == Wanted::No {
+                continue;
+            }
+            match row.content {
+                Content::Event(mut record) => {
+                    record.headers.push(LATE, "true");
+                    self.figures.came_late(now - row.id.micros(), u64::from(wanted == Wanted::New));
+                    filling.push(record);
+                }
+                Content::Skipped(skip) => self.figures.passed_over(skip),
+            }
+        }
+        if queue.is_empty() {
+            for (second, sum) in std::mem::take(again) {
+                let known = progress.sum(second).map_or(0, |known| known.rows);
+                self.figures.came_late(now - begin(second), sum.rows.saturating_sub(known));
+                progress.set_sum(second, sum);
+            }
+            progress.visited(runs, *began);
+            self.visit = None;
+        }
+    }
+
+    fn bound_memory(&mut self) {
+        if self.visit.is_none() {
+            self.progress.fold();
+        }
+        let degraded = self.progress.is_degraded();
+        if degraded && !self.degraded {
+            tracing::warn!(
+                "more unsettled rows than fit the budget: seconds with a late row are emitted again as a whole; raise unsettled_memory"
+            );
+        }
+        self.degraded = degraded;
+    }
+}
+
+/// Is this row, read by a visit, to be emitted? Then it counts as emitted.
+fn wanted(row: &Row, again: &mut Again, progress: &mut Progress) -> Wanted {
+    if row.content.kept() == Kept::No {
+        return Wanted::No;
+    }
+    if let Some(sum) = again.get_mut(&row.id.bucket()) {
+        sum.add(row.id.hash());
+        return Wanted::Again;
+    }
+    if progress.knows(&row.id) {
+        return Wanted::No;
+    }
+    progress.emit_late(&row.id);
+    Wanted::New
+}
+
+/// What becomes of a row that a visit read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// It came late.
+    New,
+    /// Its second is emitted again as a whole.
+    Again,
+    /// It was emitted before.
+    No,
+}
+
+impl Content {
+    fn kept(&self) -> Kept {
+        match self {
+            Self::Event(_) | Self::Skipped(Skip::Update | Skip::Incomplete) => Kept::Yes,
+            Self::Skipped(Skip::Delete | Skip::Image | Skip::Unknown) => Kept::No,
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Looking at the table again now and then: a log that is switched off says nothing, it only falls silent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use scylla::client::session::Session;
+use weir_sdk::{Error, ErrorKind};
+
+use super::table::Table;
+use super::time::{Micros, SECOND};
+
+/// How often, by the server's clock.
+const EVERY: Micros = 30 * SECOND;
+
+/// Watches one table.
+pub struct Watch {
+    session: Arc<Session>,
+    table: Table,
+    safety: Duration,
+    looked: Micros,
+}
+
+impl Watch {
+    /// Watches a table that was looked at just now.
+    pub fn new(session: Arc<Session>, table: Table, safety: Duration, now: Micros) -> Self {
+        Self { session, table, safety, looked: now }
+    }
+
+    /// Looks at the table if it is time to.
+    ///
+    /// # Errors
+    /// `Config` when it is another table by now or its log cannot be read any more.
+    pub async fn look(&mut self, now: Micros) -> Result<(), Error> {
+        if now < self.looked.saturating_add(EVERY) {
+            return Ok(());
+        }
+        let table = Table::read(&self.session, self.table.keyspace(), self.table.name()).await?;
+        if table.identity() != self.table.identity() {
+            let message = format!("the table {} was dropped and made again", table.quoted());
+            return Err(Error::new(ErrorKind::Config, message)
+                .advice("reset the task's offsets to read the new table from its begin"));
+        }
+        let problems = table.problems(self.safety);
+        if !problems.is_empty() {
+            let advice: Vec<_> = problems.iter().filter_map(|problem| problem.help.clone()).collect();
+            return Err(Error::config(problems).advice(advice.join("; ")));
+        }
+        self.table = table;
+        self.looked = now;
+        Ok(())
+    }
+
+    /// How long a row of the log lives; `None` is for ever.
+    pub fn ttl(&self) -> Option<Duration> {
+        self.table.ttl()
+    }
+}
