@@ -5,6 +5,7 @@
 //! when they arrive and remembered for what arrives late, so reading never looks at tombstones, only at expiry.
 mod partition;
 mod ranges;
+mod rows;
 mod store;
 mod sweep;
 mod tables;

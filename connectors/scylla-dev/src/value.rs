@@ -20,10 +20,12 @@ pub type CqlType = ColumnType<'static>;
 
 /// Compares two serialized values of one type as CQL does.
 pub fn compare(typ: &CqlType, left: &[u8], right: &[u8]) -> Ordering {
-    if left == right {
-        return Ordering::Equal;
+    use scylla_cql::frame::response::result::NativeType as N;
+    match typ {
+        ColumnType::Native(N::Ascii | N::Text | N::Blob | N::Inet | N::Boolean | N::Date) => left.cmp(right),
+        _ if left == right => Ordering::Equal,
+        _ => order::sortable(typ, left).cmp(&order::sortable(typ, right)),
     }
-    order::sortable(typ, left).cmp(&order::sortable(typ, right))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::mutation::{CellKind, Mutation, PackedRow, RowPatch, Stamp};
+use crate::mutation::{Mutation, RowPatch};
 
 /// Joins mutations of the same partition, as one statement or batch is logged as a whole.
 pub(crate) fn gather(mutations: Vec<Mutation>) -> Vec<Mutation> {
@@ -58,8 +58,8 @@ fn tidy(mut mutation: Mutation) -> Mutation {
     mutation
 }
 
-/// The mutation cut by write timestamp, oldest first. A collection is cleared one microsecond before the statement's
-/// timestamp, and counts as the statement's.
+/// The mutation cut by write timestamp, oldest first. A collection that is assigned is cleared one
+/// microsecond earlier, and that counts as the statement's time.
 pub(super) fn by_timestamp(mutation: &Mutation) -> Vec<(i64, std::borrow::Cow<'_, Mutation>)> {
     use std::borrow::Cow;
     let mut times = Times::default();
@@ -88,19 +88,16 @@ impl Times {
             mutation.range_tombstones.iter().map(|(_, tombstone)| tombstone).chain(&mutation.tombstone);
         tombstones.for_each(|tombstone| self.see(tombstone.timestamp));
         for patch in mutation.rows.iter().map(|(_, patch)| patch).chain(&mutation.static_row) {
-            self.see_row(patch.row());
+            self.see_row(patch);
         }
     }
 
-    fn see_row(&mut self, row: PackedRow<'_>) {
+    fn see_row(&mut self, patch: &RowPatch) {
+        let row = patch.row();
         row.tombstone().into_iter().for_each(|tombstone| self.see(tombstone.timestamp));
         row.marker().into_iter().for_each(|marker| self.see(marker.timestamp));
-        row.cells().for_each(|cell| self.see(statement_time(cell.kind, cell.stamp)));
+        row.cells().for_each(|cell| self.see(patch.statement_time(&cell)));
     }
-}
-
-fn statement_time(kind: CellKind, stamp: Stamp) -> i64 {
-    if kind == CellKind::Cleared { stamp.timestamp.saturating_add(1) } else { stamp.timestamp }
 }
 
 fn split(mutation: &Mutation) -> BTreeMap<i64, Mutation> {
@@ -114,19 +111,20 @@ fn split(mutation: &Mutation) -> BTreeMap<i64, Mutation> {
         part.range_tombstones.push((range.clone(), *tombstone));
     }
     if let Some(row) = &mutation.static_row {
-        for (time, patch) in split_row(row.row()) {
+        for (time, patch) in split_row(row) {
             parts.entry(time).or_insert_with(empty).static_row = Some(patch);
         }
     }
     for (key, row) in &mutation.rows {
-        for (time, patch) in split_row(row.row()) {
+        for (time, patch) in split_row(row) {
             parts.entry(time).or_insert_with(empty).rows.push((key.clone(), patch));
         }
     }
     parts
 }
 
-fn split_row(row: PackedRow<'_>) -> BTreeMap<i64, RowPatch> {
+fn split_row(patch: &RowPatch) -> BTreeMap<i64, RowPatch> {
+    let row = patch.row();
     let mut parts = BTreeMap::new();
     if let Some(tombstone) = row.tombstone() {
         parts.insert(tombstone.timestamp, RowPatch::delete(tombstone));
@@ -135,7 +133,7 @@ fn split_row(row: PackedRow<'_>) -> BTreeMap<i64, RowPatch> {
         parts.insert(marker.timestamp, RowPatch::insert(marker));
     }
     for cell in row.cells() {
-        let time = statement_time(cell.kind, cell.stamp);
+        let time = patch.statement_time(&cell);
         parts.entry(time).or_insert_with(|| RowPatch::update(time)).push(&cell);
     }
     parts

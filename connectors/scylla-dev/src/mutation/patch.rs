@@ -8,10 +8,12 @@ pub struct RowPatch {
     writer: RowWriter,
     last: (u16, bool, Vec<u8>),
     sorted: bool,
+    /// Of the statement, and of others that were joined.
+    timestamps: (i64, Vec<i64>),
 }
 
 impl RowPatch {
-    /// What UPDATE writes, and INSERT for static columns: cells only. `timestamp` is that of most cells.
+    /// What UPDATE writes, and INSERT for static columns: cells only. `timestamp` is the statement's.
     pub fn update(timestamp: i64) -> Self {
         Self::with(timestamp, None, None)
     }
@@ -27,11 +29,8 @@ impl RowPatch {
     }
 
     fn with(base: i64, tombstone: Option<Tombstone>, marker: Option<Stamp>) -> Self {
-        Self {
-            writer: RowWriter::new(base, tombstone, marker, 96),
-            last: (0, false, Vec::new()),
-            sorted: true,
-        }
+        let writer = RowWriter::new(base, tombstone, marker, 256);
+        Self { writer, last: (0, false, Vec::new()), sorted: true, timestamps: (base, Vec::new()) }
     }
 
     /// Sets a plain (or frozen) column.
@@ -44,9 +43,8 @@ impl RowPatch {
         self.push(&Cell { column, path: &[], kind: CellKind::Dead, stamp: stamp_of(tombstone), value: &[] });
     }
 
-    /// Deletes all elements of a collection or user-defined type that is not frozen. Every statement that does so, by
-    /// assignment (also of null or of nothing) or DELETE, does it one microsecond before its timestamp, so that the
-    /// elements it sets survive; the CDC log counts on it.
+    /// Deletes all elements of a collection or user-defined type that is not frozen. An assignment does so one microsecond
+    /// before the timestamp of its statement, so that the elements it sets survive; the CDC log counts on it.
     pub fn clear(&mut self, column: u16, tombstone: Tombstone) {
         self.push(&Cell {
             column,
@@ -96,10 +94,23 @@ impl RowPatch {
     pub(crate) fn join(mut self, mut other: Self) -> Self {
         self.sort();
         other.sort();
-        match merge::merge(self.row(), other.row(), i64::MIN) {
-            Some(row) => Self { writer: row, last: (0, false, Vec::new()), sorted: true },
-            None => self,
+        if let Some(row) = merge::merge(self.row(), other.row(), i64::MIN) {
+            self.writer = row;
         }
+        self.timestamps.1.push(other.timestamps.0);
+        self.timestamps.1.append(&mut other.timestamps.1);
+        self
+    }
+
+    /// The timestamp of the statement that wrote the cell.
+    pub(crate) fn statement_time(&self, cell: &Cell<'_>) -> i64 {
+        let time = cell.stamp.timestamp;
+        if cell.kind != CellKind::Cleared {
+            return time;
+        }
+        let next = time.saturating_add(1);
+        let by_assignment = self.timestamps.0 == next || self.timestamps.1.contains(&next);
+        if by_assignment { next } else { time }
     }
 
     /// The patch ready to be stored.

@@ -1,13 +1,11 @@
 //! One partition: its rows, and the deletions that are remembered for writes that arrive late.
-use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::ranges::RangeTombstones;
+use super::rows::{Bounds, Rows, Verdict};
 use crate::mutation::merge::{self, newer};
 use crate::mutation::{Mutation, PackedRow, RowPatch, Tombstone};
 use crate::schema::ClusteringRange;
-
-pub(super) type Rows = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
 /// One partition.
 #[derive(Debug, Default)]
@@ -62,27 +60,22 @@ impl Partition {
                 self.tombstones = None;
             }
         }
-        let mut gone = Vec::new();
-        let mut last = None;
+        let mut next = None;
         let mut seen = 0;
-        for (key, row) in self.rows.range_mut::<[u8], _>((Bound::Included(from), Bound::Unbounded)) {
+        self.rows.update((Bound::Included(from), Bound::Unbounded), |place, row| {
             if seen == limit {
-                last = Some(key.clone());
-                break;
+                next = Some(Box::from(place));
+                return Verdict::Stop;
             }
             seen += 1;
-            if !merge::has_garbage(PackedRow::new(row), now, grace) {
-                continue;
+            let row = PackedRow::new(row);
+            if merge::has_garbage(row, now, grace) {
+                Verdict::Replace(merge::sweep(row, now, grace))
+            } else {
+                Verdict::Keep
             }
-            match merge::sweep(PackedRow::new(row), now, grace) {
-                Some(rest) => *row = rest,
-                None => gone.push(key.clone()),
-            }
-        }
-        for key in gone {
-            self.rows.remove(&key);
-        }
-        (seen, last)
+        });
+        (seen, next)
     }
 
     /// Removes all cells of these columns.
@@ -90,9 +83,9 @@ impl Partition {
         if let Some(row) = &mut self.static_row {
             *row = merge::without_columns(PackedRow::new(row), dropped);
         }
-        for row in self.rows.values_mut() {
-            *row = merge::without_columns(PackedRow::new(row), dropped);
-        }
+        self.rows.update((Bound::Unbounded, Bound::Unbounded), |_, row| {
+            Verdict::Replace(Some(merge::without_columns(PackedRow::new(row), dropped)))
+        });
     }
 
     /// Whether there is nothing left to keep.
@@ -102,10 +95,10 @@ impl Partition {
 
     fn write_row(&mut self, key: Vec<u8>, patch: RowPatch) {
         let shadow = self.shadow(&key);
-        match self.rows.get_mut(key.as_slice()) {
+        match self.rows.get_mut(&key) {
             Some(existing) => match merge::apply(existing, &patch.pack(), shadow) {
                 Some(row) => *existing = row,
-                None => drop(self.rows.remove(key.as_slice())),
+                None => self.rows.remove(&key),
             },
             None => {
                 if let Some(row) = fresh(patch, shadow) {
@@ -133,16 +126,7 @@ impl Partition {
     }
 
     fn purge_rows(&mut self, range: &ClusteringRange, shadow: i64) {
-        let mut gone = Vec::new();
-        for (key, row) in self.rows.range_mut::<[u8], _>(bounds(range)) {
-            match merge::purge(PackedRow::new(row), shadow) {
-                Some(rest) => *row = rest,
-                None => gone.push(key.clone()),
-            }
-        }
-        for key in gone {
-            self.rows.remove(&key);
-        }
+        self.rows.update(bounds(range), |_, row| Verdict::Replace(merge::purge(PackedRow::new(row), shadow)));
     }
 
     fn partition_shadow(&self) -> i64 {
@@ -166,7 +150,7 @@ fn fresh(patch: RowPatch, shadow: i64) -> Option<Box<[u8]>> {
 }
 
 /// A range as the B-tree wants it.
-pub(super) fn bounds(range: &ClusteringRange) -> (Bound<&[u8]>, Bound<&[u8]>) {
+pub(super) fn bounds(range: &ClusteringRange) -> Bounds<'_> {
     let end = range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
     if range.is_empty() {
         // B-trees refuse a start behind the end.

@@ -42,7 +42,7 @@ impl Tables {
     pub(super) fn stored(&self, table: TableId, key: &PartitionKey, place: Option<&[u8]>) -> Option<&[u8]> {
         let partition = self.get(table)?.get(key)?;
         match place {
-            Some(place) => partition.rows.get(place).map(|row| &**row),
+            Some(place) => partition.rows.get(place).map(|(_, row)| row),
             None => partition.static_row.as_deref(),
         }
     }

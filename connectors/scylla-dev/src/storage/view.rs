@@ -115,7 +115,7 @@ impl<'a> PartitionView<'a> {
 
     /// The row with this key, if anything in it lives.
     pub fn row(&self, key: &ClusteringKey) -> Option<LiveRow<'a>> {
-        let (place, packed) = self.partition.rows.get_key_value(key.0.as_slice())?;
+        let (place, packed) = self.partition.rows.get(&key.0)?;
         let mut row = LiveRow::new(self.table, self.now);
         row.look_at(place, packed).then_some(row)
     }
@@ -131,7 +131,7 @@ impl<'a> PartitionView<'a> {
         let mut show = |place: &'a [u8], packed: &'a [u8]| {
             if row.look_at(place, packed) { visit(&row) } else { ControlFlow::Continue(()) }
         };
-        let rows = |range: &ClusteringRange| self.partition.rows.range::<[u8], _>(bounds(range));
+        let rows = |range: &ClusteringRange| self.partition.rows.range(bounds(range));
         match order {
             Order::Forward => {
                 ranges.iter().flat_map(rows).try_for_each(|(place, packed)| show(place, packed))
