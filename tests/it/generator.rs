@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::harness::{Arrived, Broker, Weir, count, get, read_topic, real_kafka, until};
+use crate::harness::{Arrived, Broker, Weir, count, figure, get, read_topic, real_kafka, until};
 
 fn pipeline(folder: &Path, brokers: &str, records: usize, rate: usize) -> PathBuf {
     let file = folder.join("generator.yaml");
@@ -58,14 +58,17 @@ fn killed_five_times(broker: &Broker) {
     for kill in 1..=5 {
         let weir = Weir::run(&[&file], &data, &[]);
         let point = RECORDS * kill / 6 + rand::random_range(0..RECORDS / 12);
-        until("records arrive", Duration::from_secs(60), || (count(&broker.address(), "numbers") >= point).then_some(()));
+        until("records arrive", Duration::from_secs(60), || {
+            (count(&broker.address(), "numbers") >= point).then_some(())
+        });
         println!("killed at {point} records");
         weir.kill();
     }
     let (status, log) = Weir::run(&[&file], &data, &[]).wait(Duration::from_secs(60));
     assert!(status.success(), "{log}");
     let limit = Duration::from_secs(30);
-    let read = read_topic(&broker.address(), "numbers", limit, |read| Arrived::of(read).distinct() >= RECORDS);
+    let read =
+        read_topic(&broker.address(), "numbers", limit, |read| Arrived::of(read).distinct() >= RECORDS);
     let arrived = Arrived::of(&read);
     arrived.assert_whole(0);
     assert_eq!(arrived.distinct(), RECORDS);
@@ -89,18 +92,15 @@ fn health_and_metrics_tell_the_truth_while_the_broker_is_away() {
         (task["state"].as_str().unwrap().to_owned(), task["reason"].as_str().unwrap_or_default().to_owned())
     };
     let limit = Duration::from_secs(60);
-    let reason = until("the task is PARKED", limit, || Some(state()).filter(|(state, _)| state == "PARKED")).1;
+    let reason =
+        until("the task is PARKED", limit, || Some(state()).filter(|(state, _)| state == "PARKED")).1;
     assert!(reason.contains(&broker.address().to_string()), "{reason}");
     assert_eq!((get(http, "/live").0, get(http, "/health").0), (200, 200));
     broker.resume().unwrap();
     until("the task is RUNNING", limit, || (state().0 == "RUNNING").then_some(()));
     until("records arrive", limit, || (count(&broker.address().to_string(), "numbers") > 500).then_some(()));
     assert_eq!(get(http, "/ready").0, 200);
-    let written = |text: &str| {
-        let line = text.lines().find(|line| line.starts_with("weir_sink_records_written_total{"))?;
-        line.rsplit(' ').next()?.parse::<f64>().ok()
-    };
-    let counted = written(&get(http, "/metrics").1).unwrap();
+    let counted = figure(http, "weir_sink_records_written_total").unwrap();
     assert!(counted > 500.0, "{counted}");
     weir.signal("TERM");
     let (status, log) = weir.wait(limit);

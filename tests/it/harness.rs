@@ -9,5 +9,5 @@ mod reader;
 pub(crate) use arrived::Arrived;
 pub(crate) use broker::{Broker, real_kafka};
 pub(crate) use database::Database;
-pub(crate) use process::{Weir, get};
+pub(crate) use process::{Weir, figure, get};
 pub(crate) use reader::{Read, count, read_topic, until};

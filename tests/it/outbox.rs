@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::harness::{Arrived, Broker, Database, Weir, count, get, read_topic, real_kafka, until};
+use crate::harness::{Arrived, Broker, Database, Weir, count, figure, get, read_topic, real_kafka, until};
 
 const LIMIT: Duration = Duration::from_secs(90);
 
@@ -74,7 +74,9 @@ fn a_lost_data_folder_repeats_and_never_skips() {
     let file = pipeline(folder.path(), &database, &broker, "lost-folder");
     let order = uuid::Uuid::new_v4();
     let arrived = |events: usize| {
-        let read = read_topic(&broker.address(), "lost-folder", LIMIT, |read| ours(read, order).distinct() >= events);
+        let read = read_topic(&broker.address(), "lost-folder", LIMIT, |read| {
+            ours(read, order).distinct() >= events
+        });
         ours(&read, order)
     };
     let weir = Weir::run(&[&file], &folder.path().join("one"), &[]);
@@ -108,7 +110,8 @@ fn database_and_broker_may_come_later_and_go_for_a_while() {
     embedded.pause().unwrap();
     let mut weir = Weir::run(&[&file], &folder.path().join("data"), &[]);
     let http = weir.http();
-    let task = || serde_json::from_str::<serde_json::Value>(&get(http, "/health").1).unwrap()["tasks"][0].clone();
+    let task =
+        || serde_json::from_str::<serde_json::Value>(&get(http, "/health").1).unwrap()["tasks"][0].clone();
     let state = |wanted: &str| {
         until(wanted, LIMIT, || (task()["state"] == wanted).then_some(()));
         task()["reason"].as_str().unwrap_or_default().to_owned()
@@ -119,7 +122,8 @@ fn database_and_broker_may_come_later_and_go_for_a_while() {
     database.restart();
     embedded.resume().unwrap();
     let arrived = |events: usize| {
-        let read = read_topic(&broker.address(), "away", LIMIT, |read| Arrived::of(read).distinct() >= events);
+        let read =
+            read_topic(&broker.address(), "away", LIMIT, |read| Arrived::of(read).distinct() >= events);
         Arrived::of(&read).assert_whole(1);
     };
     arrived(10);
@@ -137,7 +141,7 @@ fn database_and_broker_may_come_later_and_go_for_a_while() {
     weir.signal("TERM");
     let (status, log) = weir.wait(LIMIT);
     assert_eq!(status.code(), Some(0), "{log}");
-    assert!(!log.contains("RESTARTING"), "an outage is waited for, not crashed on: {log}");
+    assert!(!log.contains(r#""to":"RESTARTING""#), "an outage is waited for, not crashed on: {log}");
 }
 
 #[test]
@@ -153,7 +157,9 @@ fn sigterm_under_load_drains_and_a_second_signal_leaves_at_once() {
     assert_eq!(status.code(), Some(0), "{log}");
     let weir = Weir::run(&[&file], &data, &[]);
     let before = count(&broker.address(), "stopped");
-    until("more records arrive", LIMIT, || (count(&broker.address(), "stopped") >= before + 1000).then_some(()));
+    until("more records arrive", LIMIT, || {
+        (count(&broker.address(), "stopped") >= before + 1000).then_some(())
+    });
     weir.signal("TERM");
     weir.signal("INT");
     let (status, _) = weir.wait(Duration::from_secs(10));
@@ -172,7 +178,9 @@ fn rows_that_are_no_events_are_counted_and_passed_over() {
     let order = uuid::Uuid::new_v4();
     database.write(order, 1..=1);
     let table = "orders_ks.outbox_messages";
-    database.execute(&format!("UPDATE {table} SET event_type = 'x' WHERE aggregate_id = {order} AND sequence_number = 1"));
+    database.execute(&format!(
+        "UPDATE {table} SET event_type = 'x' WHERE aggregate_id = {order} AND sequence_number = 1"
+    ));
     database.execute(&format!("DELETE FROM {table} WHERE aggregate_id = {order} AND sequence_number = 1"));
     database.execute(&format!("DELETE FROM {table} WHERE aggregate_id = {order} AND sequence_number > 5"));
     database.execute(&format!("DELETE FROM {table} WHERE aggregate_id = {order}"));
@@ -180,12 +188,8 @@ fn rows_that_are_no_events_are_counted_and_passed_over() {
     database.write(order, 2..=2);
     let read = read_topic(&broker.address(), "no-events", LIMIT, |read| ours(read, order).distinct() >= 2);
     ours(&read, order).assert_whole(1);
-    let metrics = get(http, "/metrics").1;
-    let figure = |name: &str| {
-        let line = metrics.lines().find(|line| line.starts_with(&format!("weir_{name}{{")));
-        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or_default()
-    };
-    assert!(figure("cdc_rows_skipped_delete_total") >= 3.0, "{metrics}");
-    assert!(figure("cdc_rows_skipped_update_total") >= 1.0, "{metrics}");
-    assert!(figure("cdc_rows_skipped_incomplete_total") >= 1.0, "{metrics}");
+    let skipped = |why: &str| figure(http, &format!("weir_cdc_rows_skipped_{why}_total")).unwrap();
+    assert!(skipped("delete") >= 3.0);
+    assert!(skipped("update") >= 1.0);
+    assert!(skipped("incomplete") >= 1.0);
 }

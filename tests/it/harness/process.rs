@@ -110,3 +110,10 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
+
+/// The figure of this name at `/metrics`; a run of these tests has one task.
+pub(crate) fn figure(address: SocketAddr, name: &str) -> Option<f64> {
+    let text = get(address, "/metrics").1;
+    let line = text.lines().find(|line| line.starts_with(&format!("{name}{{")))?;
+    line.rsplit(' ').next()?.parse().ok()
+}

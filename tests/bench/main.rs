@@ -1,0 +1,58 @@
+//! What Weir costs: each figure beside that of a bare loop in the same run, counted at the destination.
+//!
+//! `cargo bench -p weir --bench figures -- outbox` (or `latency`, `idle`, `host`; `--help` tells their options). What
+//! the figures mean, and those of a quiet machine, stand in `docs/benchmarks.md`.
+//!
+//! * [`outbox`]: a backlog of the outbox to a topic, by `weir run` and by the loop of [`bare`]
+//! * [`latency`]: from a write to a consumer, at a steady rate
+//! * [`idle`]: what a `weir run` costs that has nothing to do, and how soon it has something to do
+//! * [`host`]: the task loop alone, from memory to nowhere
+//! * [`servers`], [`events`], [`topic`], [`process`], [`report`]: what they stand on
+#![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods, reason = "benchmarks watch other processes, in real time")]
+
+mod bare;
+mod events;
+mod host;
+mod idle;
+mod latency;
+mod outbox;
+mod process;
+mod report;
+mod servers;
+mod topic;
+
+use clap::Parser as _;
+
+#[derive(Debug, clap::Parser)]
+#[command(name = "figures", about = "What Weir costs, beside a bare loop")]
+struct Cli {
+    #[command(subcommand)]
+    figure: Figure,
+    /// Cargo says so; there is nothing else to do here.
+    #[arg(long, global = true, hide = true)]
+    bench: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Figure {
+    Outbox(outbox::Args),
+    Latency(latency::Args),
+    Idle(idle::Args),
+    Host(host::Args),
+    #[command(hide = true)]
+    Bare(bare::Args),
+    #[command(hide = true)]
+    Serve(servers::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().figure {
+        Figure::Outbox(args) => outbox::run(&args),
+        Figure::Latency(args) => latency::run(&args),
+        Figure::Idle(args) => idle::run(&args),
+        Figure::Host(args) => host::run(&args),
+        Figure::Bare(args) => bare::run(&args),
+        Figure::Serve(args) => servers::serve(&args),
+    }
+}

@@ -1,0 +1,160 @@
+//! Other processes: started, listened to, measured from `/proc`, and gone when dropped.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow, bail};
+
+/// How long anything here may take to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process that this one started. Dropping it closes its standard input and kills it.
+pub(crate) struct Process {
+    child: Child,
+    _input: ChildStdin,
+    lines: Receiver<String>,
+}
+
+/// What a process has used since it began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Used {
+    /// Time of all processors, in steps of 10 ms.
+    pub(crate) cpu: Duration,
+    /// Memory it has now, KiB.
+    pub(crate) resident: u64,
+    /// The most memory it ever had, KiB.
+    pub(crate) peak: u64,
+    /// How often its threads have waited for something.
+    pub(crate) waits: u64,
+}
+
+impl Process {
+    /// This very program with other arguments.
+    pub(crate) fn own(arguments: &[&str]) -> anyhow::Result<Self> {
+        Self::start(Command::new(std::env::current_exe()?).args(arguments))
+    }
+
+    /// Its output is read here; its errors appear among ours.
+    pub(crate) fn start(command: &mut Command) -> anyhow::Result<Self> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let output = child.stdout.take().context("no output")?;
+        Self::listen(child, output)
+    }
+
+    /// `weir run` of a pipeline, with its data in a folder; what it logs is read here.
+    pub(crate) fn weir(pipeline: &Path, data: &Path) -> anyhow::Result<Self> {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_weir"))
+            .arg("run")
+            .arg(pipeline)
+            .args(["--listen", "127.0.0.1:0", "--log-format", "json", "--data-dir"])
+            .arg(data)
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let log = child.stderr.take().context("no log")?;
+        Self::listen(child, log)
+    }
+
+    fn listen(mut child: Child, output: impl Read + Send + 'static) -> anyhow::Result<Self> {
+        let input = child.stdin.take().context("no input")?;
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { child, _input: input, lines })
+    }
+
+    /// The next line that it prints and `wanted` picks.
+    pub(crate) fn line<T>(&self, what: &str, wanted: impl Fn(&str) -> Option<T>) -> anyhow::Result<T> {
+        let (deadline, mut seen) = (Instant::now() + PATIENCE, Vec::new());
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                bail!("no line says {what}, but:\n{}", seen.join("\n"));
+            };
+            match wanted(&line) {
+                Some(found) => return Ok(found),
+                None => seen.push(line),
+            }
+        }
+    }
+
+    /// Its number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has used.
+    pub(crate) fn used(&self) -> anyhow::Result<Used> {
+        used(self.pid())
+    }
+
+    /// Lets it end by itself, by closing its standard input.
+    pub(crate) fn end(self) -> anyhow::Result<()> {
+        let Self { child, .. } = &self;
+        let pid = child.id();
+        drop(self);
+        until("the process ends", || Ok((!Path::new(&format!("/proc/{pid}")).exists()).then_some(())))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// What a process has used, as `/proc` tells it.
+pub(crate) fn used(pid: u32) -> anyhow::Result<Used> {
+    let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}"));
+    let stat = read("stat")?;
+    // The name in parentheses may hold anything; user and system time are the 12th and 13th field behind it.
+    let (_, behind) = stat.rsplit_once(')').context("no name in stat")?;
+    let ticks = behind.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+    let status = read("status")?;
+    let kibibytes = |name: &str| field(&status, name);
+    let mut waits = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // A thread may end while we look.
+        let Ok(status) = fs::read_to_string(task?.path().join("status")) else { continue };
+        waits += field(&status, "voluntary_ctxt_switches")?;
+    }
+    Ok(Used {
+        cpu: Duration::from_millis(ticks * 10),
+        resident: kibibytes("VmRSS")?,
+        peak: kibibytes("VmHWM")?,
+        waits,
+    })
+}
+
+fn field(status: &str, name: &str) -> anyhow::Result<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let value = line.and_then(|line| line.split_whitespace().next()).ok_or_else(|| anyhow!("no {name}"))?;
+    Ok(value.parse()?)
+}
+
+/// Asks again and again until there is an answer.
+pub(crate) fn until<T>(what: &str, mut wanted: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = wanted()? {
+            return Ok(found);
+        }
+        if Instant::now() > deadline {
+            bail!("not within {PATIENCE:?}: {what}");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
