@@ -5,8 +5,9 @@ use scylla::errors::{ExecutionError, SerializationError};
 use scylla::serialize::row::{RowSerializationContext, SerializeRow};
 use scylla::serialize::writers::RowWriter;
 use scylla::statement::batch::{Batch, BatchType};
-use scylla::value::CqlTimestamp;
+use scylla::value::{CqlTimestamp, MaybeUnset};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::load::Pause;
 use crate::{Claim, Error, EventEnvelope, EventStore, Head};
@@ -128,8 +129,8 @@ impl SerializeRow for OutRow<'_> {
                 e.event_version,
                 e.aggregate_type.as_str(),
                 e.payload.as_str(),
-                e.causation_id,
-                e.correlation_id,
+                unset_if_none(e.causation_id),
+                unset_if_none(e.correlation_id),
                 CqlTimestamp(e.created_at.as_millisecond()),
                 *ts,
             )
@@ -143,8 +144,8 @@ impl SerializeRow for OutRow<'_> {
                 e.event_type.as_str(),
                 e.event_version,
                 e.payload.as_str(),
-                e.correlation_id,
-                e.causation_id,
+                unset_if_none(e.correlation_id),
+                unset_if_none(e.causation_id),
                 CqlTimestamp(e.created_at.as_millisecond()),
                 *ts,
             )
@@ -155,4 +156,9 @@ impl SerializeRow for OutRow<'_> {
     fn is_empty(&self) -> bool {
         false
     }
+}
+
+/// A null would be a tombstone: it has no TTL, so the CDC log would get a second row for it beside the event's own.
+fn unset_if_none(id: Option<Uuid>) -> MaybeUnset<Uuid> {
+    id.map_or(MaybeUnset::Unset, MaybeUnset::Set)
 }

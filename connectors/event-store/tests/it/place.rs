@@ -1,9 +1,11 @@
 //! Where the tests run: a server, the schema on it, and what stands in its tables, read without the event store.
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::statement::Consistency;
+use scylla::value::CqlTimeuuid;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 use weir_event_store::{EventStore, NewEvent, Options, schema};
@@ -102,7 +104,26 @@ impl Place {
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), events.len(), "an event id twice in {events:?}");
+        if is_scylla(&self.session).await {
+            let told: Vec<_> = events.iter().map(|e| e.event_id).collect();
+            assert_eq!(self.cdc_log(aggregate_id).await, told, "what a consumer of the CDC log sees");
+        }
         events
+    }
+
+    /// The ids of an aggregate's events by the time of their CDC log rows, repeats removed.
+    async fn cdc_log(&self, aggregate_id: Uuid) -> Vec<Uuid> {
+        let cql = format!(
+            "SELECT aggregate_id, \"cdc$time\", event_id FROM {}.outbox_messages_scylla_cdc_log",
+            self.keyspace
+        );
+        let rows = self.session.query_unpaged(cql, ()).await.unwrap().into_rows_result().unwrap();
+        let rows = rows.rows::<(Uuid, CqlTimeuuid, Uuid)>().unwrap().map(Result::unwrap);
+        let mut log: Vec<_> =
+            rows.filter(|row| row.0 == aggregate_id).map(|(_, time, id)| (time, id)).collect();
+        log.sort_unstable();
+        let mut seen = HashSet::new();
+        log.into_iter().map(|(_, id)| id).filter(|id| seen.insert(*id)).collect()
     }
 }
 
