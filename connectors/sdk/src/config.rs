@@ -22,6 +22,7 @@ mod problem;
 mod read;
 mod scalars;
 mod secret;
+mod sentence;
 mod size;
 mod suggest;
 #[cfg(test)]
@@ -33,5 +34,6 @@ pub use endpoint::Endpoint;
 pub use problem::{Problem, child};
 pub use read::read;
 pub use secret::Secret;
+pub use sentence::first_sentence;
 pub use size::ByteSize;
 pub use suggest::{did_you_mean, name_help};

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::fault::{Detail, Place};
 use super::problem::{Problem, child};
+use super::sentence::first_sentence;
 use super::suggest::did_you_mean;
 
 /// The schema of the type that is being read, beside the value it is read from.
@@ -55,7 +56,7 @@ impl<'a> Schema<'a> {
     fn described(&self, structs: &[&Value], field: &str) -> Option<String> {
         let property = structs.iter().find_map(|schema| schema.get("properties")?.get(field))?;
         let text = property.get("description").or_else(|| self.resolve(property).get("description"))?;
-        text.as_str()?.lines().next().map(str::to_owned)
+        Some(first_sentence(text.as_str()?))
     }
 
     /// Every schema that may describe the node at `pointer`.

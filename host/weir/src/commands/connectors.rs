@@ -4,7 +4,7 @@ mod keys;
 
 use serde_json::{Value, json};
 use weir_host::registry::Registry;
-use weir_sdk::config::name_help;
+use weir_sdk::config::{first_sentence, name_help};
 
 use crate::exit::Exit;
 use crate::output;
@@ -65,10 +65,9 @@ fn all(registry: &Registry) -> Vec<Connector> {
 }
 
 impl Connector {
-    /// The first line of what its configuration says of itself.
-    fn about(&self) -> &str {
-        let text = self.schema.get("description").and_then(Value::as_str);
-        text.and_then(|text| text.lines().next()).unwrap_or_default()
+    /// What its configuration says of itself first.
+    fn about(&self) -> String {
+        first_sentence(self.schema.get("description").and_then(Value::as_str).unwrap_or_default())
     }
 
     fn object(&self, in_full: bool) -> Value {
