@@ -3,10 +3,10 @@
 //! A connector's test implements a fixture, which knows the connector's far side: how to open the connector, how to
 //! read back what arrived, how to disturb it. Then one line runs every check:
 //!
-//! ```ignore
+//! ```text
 //! contract::sink(&fixture).await;
 //! contract::source(&fixture).await;
-//! contract::factory(&*factory, &good_config);
+//! contract::sink_factory(&*factory, &good_config);
 //! ```
 //!
 //! All checks run, and what was violated is reported at once. What a fixture cannot do is skipped, and the [`Report`]
