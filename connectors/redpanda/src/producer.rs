@@ -9,6 +9,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::producer::{DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
 use rdkafka::{ClientConfig, ClientContext};
+use tokio::sync::watch;
+use tokio::time::sleep;
 use weir_sdk::Error;
 
 use crate::errors;
@@ -19,6 +21,9 @@ use crate::tickets::Tickets;
 
 /// How long a cluster may take to say what it is.
 const PROBE: Duration = Duration::from_secs(5);
+
+/// How often a failed producer is swept.
+const SWEEP: Duration = Duration::from_millis(20);
 
 /// One librdkafka instance. It ends at the first error that cost it a message set; a sink then makes the next.
 pub(crate) struct Producer {
@@ -70,6 +75,7 @@ impl Producer {
             far_side: Arc::clone(far_side),
             sharing,
             ended: AtomicBool::new(false),
+            failed: watch::Sender::new(false),
         };
         let client: ThreadedProducer<Reports> =
             settings.create_with_context(reports).map_err(|error| errors::of_call(&error))?;
@@ -78,7 +84,6 @@ impl Producer {
     }
 
     /// Hands a message over. Its report comes to the ticket it carries.
-    #[expect(clippy::result_large_err, reason = "a refused message is given back, headers and all")]
     pub(crate) fn send<'a>(&self, message: Message<'a>) -> Result<(), Refusal<'a>> {
         let (Some(client), false) = (&self.client, self.has_ended()) else { return Err(Refusal::Ended) };
         let size = message::size(message.key, message.payload);
@@ -90,7 +95,7 @@ impl Producer {
             match error.rdkafka_error_code() {
                 Some(RDKafkaErrorCode::QueueFull) => Refusal::QueueFull(message),
                 Some(RDKafkaErrorCode::Fatal) => {
-                    self.end();
+                    self.reports.fail();
                     Refusal::Ended
                 }
                 Some(code) => Refusal::Error(code),
@@ -118,6 +123,30 @@ impl Producer {
 
     pub(crate) fn room(&self) -> &Room {
         &self.reports.room
+    }
+
+    /// Waits until nothing is on its way.
+    pub(crate) async fn emptied(&self) {
+        tokio::select! {
+            () = self.tickets().emptied() => {}
+            () = self.sweep() => {}
+        }
+    }
+
+    /// Never ends. Once the producer has failed, it takes out of librdkafka what only waits to be sent: librdkafka
+    /// purges when it fails, but what comes back from the broker after that is queued again and would stay for ever.
+    /// What is with the broker is left alone: it may still take effect, and must not do so behind its own repetition.
+    pub(crate) async fn sweep(&self) {
+        let mut failed = self.reports.failed.subscribe();
+        if failed.wait_for(|failed| *failed).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        loop {
+            if let Some(client) = &self.client {
+                client.purge(PurgeConfig::default().queue().non_blocking());
+            }
+            sleep(SWEEP).await;
+        }
     }
 
     /// Asks the cluster what it is, and whether we may use this topic. A topic that is not there yet is no fault.
@@ -173,6 +202,15 @@ struct Reports {
     far_side: Arc<FarSide>,
     sharing: Sharing,
     ended: AtomicBool,
+    failed: watch::Sender<bool>,
+}
+
+impl Reports {
+    /// A message set is lost to it: what librdkafka still has must come back.
+    fn fail(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.failed.send_if_modified(|failed| !std::mem::replace(failed, true));
+    }
 }
 
 impl ProducerContext for Reports {
@@ -188,7 +226,7 @@ impl ProducerContext for Reports {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
                 let suspect = self.sharing == Sharing::Full && errors::is_fault_of_a_record(code);
                 if suspect || errors::is_collateral(code) {
-                    self.ended.store(true, Ordering::Release);
+                    self.fail();
                 }
                 (message, Some(code))
             }

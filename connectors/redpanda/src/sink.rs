@@ -82,7 +82,7 @@ impl RedpandaSink {
                 return Ok(Arc::clone(producer));
             }
             producer.end();
-            producer.tickets().emptied().await;
+            producer.emptied().await;
         }
         let next = Arc::new(Producer::new(&self.settings, least, self.room, &self.far_side)?);
         *current = Some(Arc::clone(&next));

@@ -50,7 +50,11 @@ impl<'a> Write<'a> {
         let mut todo = self.join();
         for _ in 0..PASSES {
             let unsent = self.send(&producer, &todo).await;
-            self.on_its_way.settled().await;
+            tokio::select! {
+                biased;
+                () = self.on_its_way.settled() => {}
+                () = producer.sweep() => {}
+            }
             let (failures, suspects) = self.judge(producer.sharing());
             todo = failures;
             todo.extend(unsent);
