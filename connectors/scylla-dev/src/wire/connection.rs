@@ -73,7 +73,7 @@ impl Connection {
     /// Answers every whole frame that has come.
     async fn answer_all(&mut self) -> std::io::Result<Next> {
         loop {
-            match frame::take(&mut self.input) {
+            match frame::take(&mut self.input, self.state.compression) {
                 Ok(Some(frame)) => {
                     dispatch::answer(&self.server, &mut self.state, &frame, &mut self.output);
                     if self.output.len() >= FLUSH_AT {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use scylla_cql::frame::types;
 
-use super::frame::{self, Frame, opcode};
+use super::frame::{self, Compression, Frame, opcode};
 use super::prepared::Statement;
 use super::request::{self, BatchPart, malformed};
 use super::{Server, response};
@@ -19,6 +19,7 @@ pub(super) struct ConnectionState {
     pub(super) session: Session,
     /// Whether it wants to hear of schema changes.
     pub(super) registered: bool,
+    pub(super) compression: Compression,
     started: bool,
     mark: response::Mark,
 }
@@ -26,10 +27,13 @@ pub(super) struct ConnectionState {
 /// Answers one request into `out`.
 pub(super) fn answer(server: &Server, state: &mut ConnectionState, frame: &Frame, out: &mut BytesMut) {
     let start = out.len();
+    // What STARTUP agrees on holds from the next frame on.
+    let compression = state.compression;
     if let Err(error) = try_answer(server, state, frame, out) {
         out.truncate(start);
         put_error(out, frame.stream, &error);
     }
+    frame::compress(out, start, compression);
 }
 
 /// Writes an ERROR frame.
@@ -69,9 +73,11 @@ fn try_answer(
 
 fn startup(state: &mut ConnectionState, frame: &Frame) -> Result<(), DbError> {
     let options = types::read_string_map(&mut &frame.body[..]).map_err(malformed)?;
-    if let Some(compression) = options.get("COMPRESSION").filter(|name| !name.is_empty()) {
-        return Err(DbError::protocol(format!("Unknown compression algorithm {compression}")));
-    }
+    state.compression = match options.get("COMPRESSION").map(String::as_str) {
+        None | Some("") => Compression::None,
+        Some(name) if name.eq_ignore_ascii_case("lz4") => Compression::Lz4,
+        Some(name) => return Err(DbError::protocol(format!("Unknown compression algorithm: {name}"))),
+    };
     if options.contains_key(response::LWT_MARK) {
         state.mark = response::Mark::Wanted;
     }

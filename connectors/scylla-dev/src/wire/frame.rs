@@ -1,5 +1,7 @@
 //! Cuts a client's byte stream into frames and starts answer frames.
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use scylla_cql::frame::Compression::Lz4;
+use scylla_cql::frame::{compress_append, decompress};
 
 use crate::error::DbError;
 
@@ -7,6 +9,8 @@ use crate::error::DbError;
 pub(super) const HEADER: usize = 9;
 /// Frames above this length are refused.
 const MAX_BODY: usize = 64 * 1024 * 1024;
+/// Shorter bodies are sent as they are.
+const WORTH_COMPRESSING: usize = 512;
 const VERSION: u8 = 4;
 const COMPRESSED: u8 = 0x01;
 const CUSTOM_PAYLOAD: u8 = 0x04;
@@ -43,8 +47,16 @@ pub(super) struct Broken {
     pub(super) error: DbError,
 }
 
+/// Whether a client asked at STARTUP for its frames to be compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Compression {
+    #[default]
+    None,
+    Lz4,
+}
+
 /// Takes the first frame out of `buffer`; `None` when it is not whole yet.
-pub(super) fn take(buffer: &mut BytesMut) -> Result<Option<Frame>, Broken> {
+pub(super) fn take(buffer: &mut BytesMut, compression: Compression) -> Result<Option<Frame>, Broken> {
     // A first byte that is no version tells enough; a client of another protocol may never send nine bytes.
     if let Some(&version) = buffer.first()
         && version != VERSION
@@ -68,15 +80,15 @@ pub(super) fn take(buffer: &mut BytesMut) -> Result<Option<Frame>, Broken> {
             "Request frame of {length} bytes is larger than the limit of {MAX_BODY}"
         )));
     }
-    if flags & COMPRESSED != 0 {
-        return Err(broken("Compressed frame, but no compression was agreed on".to_owned()));
-    }
     if buffer.len() < HEADER + length {
         buffer.reserve(HEADER + length - buffer.len());
         return Ok(None);
     }
     buffer.advance(HEADER);
     let mut body = buffer.split_to(length).freeze();
+    if flags & COMPRESSED != 0 {
+        body = expand(&body, compression).map_err(broken)?;
+    }
     if flags & CUSTOM_PAYLOAD != 0 {
         let mut rest = &body[..];
         scylla_cql::frame::types::read_bytes_map(&mut rest).map_err(|error| broken(error.to_string()))?;
@@ -96,4 +108,32 @@ pub(super) fn put(out: &mut BytesMut, stream: i16, opcode: u8, write: impl FnOnc
     write(out);
     let length = u32::try_from(out.len() - start - HEADER).unwrap_or(u32::MAX);
     out[start + 5..start + HEADER].copy_from_slice(&length.to_be_bytes());
+}
+
+/// Compresses the last frame in `out`, which starts at `start`, if that is agreed on and worth it.
+pub(super) fn compress(out: &mut BytesMut, start: usize, compression: Compression) {
+    if compression == Compression::None || out.len() - start < HEADER + WORTH_COMPRESSING {
+        return;
+    }
+    let mut body = Vec::new();
+    // Compression into memory does not fail; if it did, the frame would go as it is.
+    if compress_append(&out[start + HEADER..], Lz4, &mut body).is_ok() {
+        out.truncate(start + HEADER);
+        out.put_slice(&body);
+        out[start + 1] |= COMPRESSED;
+        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        out[start + 5..start + HEADER].copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+fn expand(body: &Bytes, compression: Compression) -> Result<Bytes, String> {
+    if compression == Compression::None {
+        return Err("Compressed frame, but no compression was agreed on".to_owned());
+    }
+    // The length comes first and is what would be allocated.
+    let length = body.first_chunk::<4>().map_or(0, |length| u32::from_be_bytes(*length));
+    if length as usize > MAX_BODY {
+        return Err(format!("Request frame of {length} bytes is larger than the limit of {MAX_BODY}"));
+    }
+    decompress(body, Lz4).map(Bytes::from).map_err(|error| error.to_string())
 }

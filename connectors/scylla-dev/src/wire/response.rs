@@ -22,7 +22,7 @@ const CONDITIONAL: i32 = i32::MIN;
 /// What clients can choose from, with ScyllaDB's own keys, by which its drivers know it.
 const SUPPORTED: [(&str, &[&str]); 9] = [
     ("CQL_VERSION", &["3.3.1"]),
-    ("COMPRESSION", &[]),
+    ("COMPRESSION", &["lz4"]),
     ("CLIENT_OPTIONS", &[]),
     ("SCYLLA_SHARD", &["0"]),
     ("SCYLLA_NR_SHARDS", &["1"]),

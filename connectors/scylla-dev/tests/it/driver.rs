@@ -143,3 +143,18 @@ async fn what_does_not_exist_is_refused_by_name() {
     // The session goes on after each.
     assert_eq!(texts(&session, "SELECT * FROM t").await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn compressed_frames_carry_the_same() {
+    let (server, _session) = start().await;
+    let session = scylla::client::session_builder::SessionBuilder::new()
+        .known_node_addr(server.address())
+        .compression(Some(scylla::client::Compression::Lz4))
+        .build()
+        .await
+        .unwrap();
+    run(&session, "CREATE TABLE ks.t (p int PRIMARY KEY, v text)").await;
+    let long = "abc".repeat(10_000);
+    session.query_unpaged("INSERT INTO ks.t (p, v) VALUES (1, ?)", (&long,)).await.unwrap();
+    assert_eq!(texts(&session, "SELECT v FROM ks.t").await, [format!("'{long}'")]);
+}

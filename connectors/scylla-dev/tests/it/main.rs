@@ -1,5 +1,6 @@
 //! The server as clients meet it: the Rust driver, the scylla-cdc reader, and clients that misbehave.
 #![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it was")]
 
 mod bad_clients;
 mod cdc_log;
