@@ -101,18 +101,29 @@ fn an_interrupt_drains_and_prints_the_summary() {
 }
 
 #[test]
-fn ones_own_pipelines_run_on_the_embedded_services() {
+fn ones_own_pipelines_run_on_the_embedded_services_and_anew_when_saved() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("own.yaml");
-    let pipeline = "name: own
-source: { connector: generator, config: { records: 25 } }
+    let save = |topic: &str| {
+        let pipeline = format!(
+            "name: own
+source: {{ connector: generator, config: {{ records: 25 }} }}
 sinks:
-  - { name: topic, connector: redpanda, config: { brokers: '${env:REDPANDA_BROKERS}', topic: mine } }
-";
-    std::fs::write(&file, pipeline).unwrap();
+  - {{ name: to-{topic}, connector: redpanda, config: {{ brokers: '${{env:REDPANDA_BROKERS}}', topic: {topic} }} }}
+"
+        );
+        std::fs::write(&file, pipeline).unwrap();
+    };
+    save("mine");
     let mut dev = Dev::start(&[file.to_str().unwrap()]);
     for _ in 0..25 {
         assert_eq!(dev.event("record")["topic"], "mine");
+    }
+    std::fs::write(&file, "name: own\nsurce: {}\n").unwrap();
+    dev.event("status");
+    save("yours");
+    for _ in 0..25 {
+        assert_eq!(dev.event("record")["topic"], "yours");
     }
     dev.interrupt();
     dev.event("done");

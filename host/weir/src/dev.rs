@@ -1,34 +1,35 @@
 //! `weir dev`: everything on this machine, embedded, and an independent consumer that shows what arrives.
 //!
 //! * [`services`]: a ScyllaDB and a Kafka broker in this process, on real sockets
+//! * [`pipelines`]: what runs, restarted when its file is saved
 //! * [`receive`]: the consumer, which knows nothing but the broker's address
 //! * [`tally`]: what was written against what arrived
 //! * [`screen`]: lines for a person, or JSON for a script
 //! * [`show`]: the demonstration itself, from the first record to the last
 
+mod pipelines;
 mod receive;
 mod screen;
 mod services;
 mod show;
 mod tally;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use futures::FutureExt as _;
-use futures::future::{BoxFuture, Shared};
 use weir_host::config::{self, Lookup, PipelineConfig, Report};
 use weir_host::http;
 use weir_host::registry::Registry;
-use weir_host::run::Host;
 use weir_host::state::Board;
-use weir_host::stop::{Stop, Stopper};
+use weir_host::stop::Stop;
 use weir_orders::LoadOptions;
 
 use crate::commands::run::{HostArgs, checkpoints};
 use crate::exit::Exit;
 use crate::output;
+use pipelines::Pipelines;
 use receive::Receiver;
 use screen::{Addresses, Screen, Style};
 use services::Services;
@@ -77,26 +78,35 @@ pub(crate) async fn run(
     if args.is_example() {
         services.lay_orders().await?;
     }
-    let pipelines = match args.pipelines(registry, lookup, &services) {
-        Ok(pipelines) => pipelines,
+    let embedded = |name: &str| match name {
+        "SCYLLA_NODES" => Some(services.cql().to_string()),
+        "REDPANDA_BROKERS" => Some(services.kafka().to_string()),
+        other => lookup.env(other),
+    };
+    // The database is gone with this process: a checkpoint that stayed would point at nothing.
+    let kept = tempfile::tempdir().context("cannot make a folder for checkpoints")?;
+    let data_dir = args.host.data_dir.clone().unwrap_or_else(|| kept.path().to_owned());
+    let mut pipelines = Pipelines {
+        registry,
+        lookup: &embedded,
+        checkpoints: checkpoints(data_dir).await?,
+        board: Board::default(),
+        drain: args.host.drain(),
+        running: BTreeMap::new(),
+    };
+    let wanted = match args.wanted(&pipelines) {
+        Ok(wanted) => wanted,
         Err(report) => {
             output::report(&report);
             return Ok(Exit::Configuration);
         }
     };
-    // The database is gone with this process: a checkpoint that stayed would point at nothing.
-    let kept = tempfile::tempdir().context("cannot make a folder for checkpoints")?;
-    let data_dir = args.host.data_dir.clone().unwrap_or_else(|| kept.path().to_owned());
-    let checkpoints = checkpoints(data_dir).await?;
-    let board = Board::default();
-    let server = args.serve(lookup, &board).await?;
-    let (stopper, host_stop) = Stopper::new();
-    let host = Host::start(&pipelines, registry, &checkpoints, &board, &host_stop)
-        .map_err(|problem| anyhow::anyhow!("{}", problem.message))?;
+    let server = args.serve(lookup, &pipelines.board).await?;
+    pipelines.apply(wanted).await?;
     let screen = Screen::new(if args.json { Style::Json } else { Style::Human });
     screen.ready(&Addresses { cql: services.cql(), kafka: services.kafka(), http: server.address() });
-    let ended = host.ended().map(drop).boxed().shared();
-    let summary = demonstrate(&args, &services, Show::new(screen, board), (stopper, ended), &stop).await?;
+    let show = Show::new(screen, pipelines.board.clone());
+    let summary = demonstrate(&args, &services, show, &mut pipelines, &stop).await?;
     server.stop().await;
     Ok(if summary.lost == 0 { Exit::Ok } else { Exit::Failed })
 }
@@ -106,23 +116,24 @@ async fn demonstrate(
     args: &Args,
     services: &Services,
     mut show: Show,
-    (stopper, ended): (Stopper, Shared<BoxFuture<'static, ()>>),
+    pipelines: &mut Pipelines<'_>,
     stop: &Stop,
 ) -> anyhow::Result<Summary> {
     let _receiver = Receiver::start(&services.kafka().to_string(), show.received())?;
     if let Some(options) = args.load() {
         let written = show.written();
-        let load = services.load(options, move |event| written.send(event).ok().unwrap_or_default()).await?;
+        // Nobody counts any more only when the demonstration is over.
+        let load = services
+            .load(options, move |event| {
+                written.send(event).ok();
+            })
+            .await?;
         show.until(load.run(stop.clone())).await;
     } else {
-        show.until(async {
-            tokio::select! { () = ended.clone() => (), () = stop.requested() => () }
-        })
-        .await;
+        show.until(pipelines.watch(&args.files, stop)).await?;
     }
     show.catch_up(stop).await;
-    stopper.stop(args.host.drain());
-    show.until(ended).await;
+    show.until(pipelines.stop()).await;
     show.settle().await;
     Ok(show.summary(&services.dead_letters().await?))
 }
@@ -141,24 +152,14 @@ impl Args {
         Some(LoadOptions { orders: self.orders, rate, seed: rand::random(), ..LoadOptions::default() })
     }
 
-    /// The pipelines, with the embedded services in place of those that the environment names.
-    fn pipelines(
-        &self,
-        registry: &Registry,
-        lookup: &dyn Lookup,
-        services: &Services,
-    ) -> Result<Vec<PipelineConfig>, Report> {
-        let embedded = |name: &str| match name {
-            "SCYLLA_NODES" => Some(services.cql().to_string()),
-            "REDPANDA_BROKERS" => Some(services.kafka().to_string()),
-            other => lookup.env(other),
-        };
+    /// One's own pipelines, or the example's.
+    fn wanted(&self, pipelines: &Pipelines<'_>) -> Result<Vec<PipelineConfig>, Report> {
         if self.is_example() {
-            let publisher =
-                (PathBuf::from("pipelines/orders/publisher.yaml"), weir_orders::PUBLISHER.to_owned());
-            return config::load_texts([publisher], registry, &embedded);
+            let path = PathBuf::from("pipelines/orders/publisher.yaml");
+            let publisher = (path, weir_orders::PUBLISHER.to_owned());
+            return config::load_texts([publisher], pipelines.registry, pipelines.lookup);
         }
-        config::load(&self.files, registry, &embedded)
+        pipelines.load(&self.files)
     }
 
     /// HTTP where it was asked for, or else where there is room.
