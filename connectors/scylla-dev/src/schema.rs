@@ -15,6 +15,7 @@ pub use changes::{ColumnDefinition, KeyspaceDefinition, TableDefinition};
 pub use key::{Bounds, ClusteringKey, ClusteringRange, PartitionKey};
 pub use log_table::{CdcLog, LogColumns};
 pub use options::{CdcOptions, DeltaMode, OptionValue, PreimageMode, TableOptions};
+pub(crate) use table::log_name;
 pub use table::{Column, ColumnKind, Partitioner, Table, TableId};
 
 use crate::error::DbError;

@@ -10,7 +10,8 @@ use super::request::{self, BatchPart, malformed};
 use super::{Server, response};
 use crate::error::DbError;
 use crate::execute;
-use crate::outcome::{Outcome, Session};
+use crate::outcome::{ChangeKind, ChangeTarget, Outcome, SchemaChange, Session};
+use crate::schema::{Schema, log_name};
 use crate::statements;
 
 /// What a connection is, between requests.
@@ -99,7 +100,8 @@ fn query(
     let prepared = statements::prepare(text, state.session.keyspace.as_deref(), &schema)?;
     let values = parameters.values.in_order(prepared.bind_specs())?;
     let outcome = execute::run(&server.store, &state.session, &prepared, &values, &parameters.options)?;
-    put_outcome(server, state, (frame.stream, parameters.skip_metadata), outcome, out);
+    let reply = Reply { stream: frame.stream, skip_metadata: parameters.skip_metadata, before: &schema };
+    put_outcome(server, state, &reply, outcome, out);
     Ok(())
 }
 
@@ -127,12 +129,14 @@ fn execute(
     let rest = &mut &frame.body[..];
     let id = frame.body.slice_ref(types::read_short_bytes(rest).map_err(malformed)?);
     let parameters = request::parameters(&frame.body, rest)?;
-    let statement = server.prepared.get(&id, &server.store.schema())?;
+    let schema = server.store.schema();
+    let statement = server.prepared.get(&id, &schema)?;
     server.faults.check(&statement.text)?;
     let values = parameters.values.in_order(statement.prepared.bind_specs())?;
     let outcome =
         execute::run(&server.store, &state.session, &statement.prepared, &values, &parameters.options)?;
-    put_outcome(server, state, (frame.stream, parameters.skip_metadata), outcome, out);
+    let reply = Reply { stream: frame.stream, skip_metadata: parameters.skip_metadata, before: &schema };
+    put_outcome(server, state, &reply, outcome, out);
     Ok(())
 }
 
@@ -163,28 +167,56 @@ fn batch(
     }
     let outcome =
         execute::run_batch(&server.store, &state.session, request.kind, &statements, &request.options)?;
-    put_outcome(server, state, (frame.stream, false), outcome, out);
+    let reply = Reply { stream: frame.stream, skip_metadata: false, before: &schema };
+    put_outcome(server, state, &reply, outcome, out);
     Ok(())
+}
+
+/// How an outcome is told.
+struct Reply<'r> {
+    stream: i16,
+    skip_metadata: bool,
+    /// The schema before the statement.
+    before: &'r Schema,
 }
 
 fn put_outcome(
     server: &Server,
     state: &mut ConnectionState,
-    (stream, skip_metadata): (i16, bool),
+    reply: &Reply<'_>,
     outcome: Outcome,
     out: &mut BytesMut,
 ) {
-    frame::put(out, stream, opcode::RESULT, |out| match outcome {
+    frame::put(out, reply.stream, opcode::RESULT, |out| match outcome {
         Outcome::Void => response::void(out),
-        Outcome::Rows(rows) => response::rows(out, &rows, skip_metadata),
+        Outcome::Rows(rows) => response::rows(out, &rows, reply.skip_metadata),
         Outcome::SetKeyspace(keyspace) => {
             response::set_keyspace(out, &keyspace);
             state.session.keyspace = Some(keyspace);
         }
         Outcome::SchemaChange(change) => {
             response::schema_change(out, &change);
-            // Nobody listening is no failure.
-            server.schema_changes.send(change).ok();
+            let log = change_of_log(&change, reply.before, &server.store.schema());
+            for change in std::iter::once(change).chain(log) {
+                // Nobody listening is no failure.
+                server.schema_changes.send(change).ok();
+            }
         }
     });
+}
+
+/// What a change of a table did to its CDC log, which clients are told of like of any other table.
+fn change_of_log(change: &SchemaChange, before: &Schema, after: &Schema) -> Option<SchemaChange> {
+    let ChangeTarget::Table(table) = &change.target else {
+        return None;
+    };
+    let name = log_name(table);
+    let keyspace = &change.keyspace;
+    let kind = match (before.table(keyspace, &name), after.table(keyspace, &name)) {
+        (Err(_), Ok(_)) => ChangeKind::Created,
+        (Ok(_), Err(_)) => ChangeKind::Dropped,
+        (Ok(before), Ok(after)) if !Arc::ptr_eq(before, after) => ChangeKind::Updated,
+        _ => return None,
+    };
+    Some(SchemaChange { kind, target: ChangeTarget::Table(name), keyspace: keyspace.clone() })
 }

@@ -49,10 +49,13 @@ async fn registered_connections_hear_of_schema_changes() {
     assert_eq!(frame(&mut stream).await.0, 0x02);
     stream.write_all(b"\x04\x00\x00\x02\x0b\x00\x00\x00\x11\x00\x01\x00\x0dSCHEMA_CHANGE").await.unwrap();
     assert_eq!(frame(&mut stream).await.0, 0x02);
-    run(&session, "CREATE TABLE fresh (p int PRIMARY KEY)").await;
-    let (opcode, body) = frame(&mut stream).await;
-    assert_eq!(opcode, 0x0C);
-    assert_eq!(body, b"\x00\x0dSCHEMA_CHANGE\x00\x07CREATED\x00\x05TABLE\x00\x02ks\x00\x05fresh");
+    run(&session, "CREATE TABLE fresh (p int PRIMARY KEY) WITH cdc = {'enabled': true}").await;
+    for table in ["\x05fresh", "\x14fresh_scylla_cdc_log"] {
+        let (opcode, body) = frame(&mut stream).await;
+        assert_eq!(opcode, 0x0C);
+        let expected = format!("\0\x0dSCHEMA_CHANGE\0\x07CREATED\0\x05TABLE\0\x02ks\0{table}");
+        assert_eq!(body, expected.as_bytes());
+    }
 }
 
 #[tokio::test]
