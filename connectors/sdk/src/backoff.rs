@@ -22,13 +22,7 @@ impl Backoff {
     /// `factor` below 1 counts as 1, `max` below `initial` as `initial`.
     pub fn new(initial: Duration, factor: f64, max: Duration) -> Self {
         let random = SmallRng::from_rng(&mut rand::rng());
-        Self {
-            initial,
-            factor: factor.max(1.0),
-            max: max.max(initial),
-            step: 0,
-            random,
-        }
+        Self { initial, factor: factor.max(1.0), max: max.max(initial), step: 0, random }
     }
 
     /// The same delays every time, for tests.

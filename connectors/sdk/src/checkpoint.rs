@@ -53,9 +53,7 @@ impl Checkpoint {
 
     /// Every partition with its offset; `None` where it is retired.
     pub fn iter(&self) -> impl Iterator<Item = (&Partition, Option<&Offset>)> {
-        self.0
-            .iter()
-            .map(|(partition, offset)| (partition, offset.as_ref()))
+        self.0.iter().map(|(partition, offset)| (partition, offset.as_ref()))
     }
 
     /// Says nothing about any partition.
@@ -71,12 +69,7 @@ impl Checkpoint {
 
 impl<O: Into<Offset>> FromIterator<(Partition, O)> for Checkpoint {
     fn from_iter<I: IntoIterator<Item = (Partition, O)>>(offsets: I) -> Self {
-        Self(
-            offsets
-                .into_iter()
-                .map(|(partition, offset)| (partition, Some(offset.into())))
-                .collect(),
-        )
+        Self(offsets.into_iter().map(|(partition, offset)| (partition, Some(offset.into()))).collect())
     }
 }
 

@@ -102,9 +102,7 @@ impl Error {
 
     /// A configuration error made of problems with places; the host shows them in the pipeline file.
     pub fn config(problems: Vec<Problem>) -> Self {
-        let message = problems
-            .first()
-            .map_or("the configuration is wrong", |first| &first.message);
+        let message = problems.first().map_or("the configuration is wrong", |first| &first.message);
         Self::new(ErrorKind::Config, message).change(|inner| inner.problems = problems)
     }
 
@@ -179,19 +177,13 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {self}", self.0.kind)?;
-        self.0
-            .advice
-            .iter()
-            .try_for_each(|advice| write!(f, " ({advice})"))
+        self.0.advice.iter().try_for_each(|advice| write!(f, " ({advice})"))
     }
 }
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_ref()
-            .map(|source| source.as_ref() as &(dyn StdError + 'static))
+        self.0.source.as_ref().map(|source| source.as_ref() as &(dyn StdError + 'static))
     }
 }
 
@@ -242,10 +234,7 @@ mod tests {
             .caused_by(refused)
             .advice("start the broker")
             .context("write to orders");
-        assert_eq!(
-            error.to_string(),
-            "write to orders: broker unreachable: connection refused"
-        );
+        assert_eq!(error.to_string(), "write to orders: broker unreachable: connection refused");
         assert_eq!(
             format!("{error:?}"),
             "unavailable: write to orders: broker unreachable: connection refused (start the broker)"

@@ -46,7 +46,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let (signals, drain) = (Signals::new()?, cli.drain());
     let forced = async {
         let signal = signals.second(&stopper, drain).await;
-        leave(128 + signal)
+        leave(128 + signal);
     };
     tokio::select! {
         exit = cli.command.run(&environment, stop) => exit,

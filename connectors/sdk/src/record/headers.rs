@@ -22,19 +22,12 @@ pub struct Header {
 impl Headers {
     /// The value of the last header of this name, as Kafka's `lastHeader`; a null header counts as absent.
     pub fn get(&self, name: &str) -> Option<&Bytes> {
-        self.iter()
-            .rev()
-            .find(|header| header.name.as_str() == name)?
-            .value
-            .as_ref()
+        self.iter().rev().find(|header| header.name.as_str() == name)?.value.as_ref()
     }
 
     /// Adds a header at the end.
     pub fn push(&mut self, name: impl Into<HeaderName>, value: impl Into<Bytes>) {
-        self.make_mut().push(Header {
-            name: name.into(),
-            value: Some(value.into()),
-        });
+        self.make_mut().push(Header { name: name.into(), value: Some(value.into()) });
     }
 
     /// Replaces every header of this name by one at the end.
@@ -84,9 +77,7 @@ impl FromIterator<Header> for Headers {
 
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map()
-            .entries(self.iter().map(|header| (header.name.as_str(), &header.value)))
-            .finish()
+        f.debug_map().entries(self.iter().map(|header| (header.name.as_str(), &header.value))).finish()
     }
 }
 
@@ -159,10 +150,7 @@ mod tests {
         copy.set("type", "OrderShipped");
         copy.push("late", "true");
         assert_eq!(headers.get("type").unwrap(), "OrderCreated");
-        assert_eq!(
-            format!("{copy:?}"),
-            r#"{"type": Some(b"OrderShipped"), "late": Some(b"true")}"#
-        );
+        assert_eq!(format!("{copy:?}"), r#"{"type": Some(b"OrderShipped"), "late": Some(b"true")}"#);
         assert_eq!((headers.size(), copy.size()), (16, 24));
     }
 

@@ -2,6 +2,7 @@
 //!
 //! It shares nothing with the sink but the broker's address, so what it counts is what arrived.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -60,21 +61,33 @@ impl Receiver {
         consumer.subscribe(&["^[^_].*"]).context("cannot subscribe")?;
         let stop = Arc::new(AtomicBool::new(false));
         let asked = stop.clone();
-        let thread = thread::Builder::new().name("weir-dev-consumer".into()).spawn(move || {
-            while !asked.load(Ordering::Relaxed) {
-                match consumer.poll(Duration::from_millis(100)) {
-                    Some(Ok(message)) => {
-                        if received.send(Received::of(&message)).is_err() {
-                            return;
-                        }
-                    }
-                    // The broker may be about to come up; librdkafka goes on by itself.
-                    Some(Err(error)) => tracing::debug!(%error, "the consumer of the demonstration waits"),
-                    None => {}
+        let thread = thread::Builder::new()
+            .name("weir-dev-consumer".into())
+            .spawn(move || forward(&consumer, &asked, &received))?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+/// Hands on every record once, until somebody asks to stop.
+fn forward(consumer: &BaseConsumer, stop: &AtomicBool, received: &mpsc::UnboundedSender<Received>) {
+    // A new topic makes the group begin anew, and it commits nothing: what was received before is passed over.
+    let mut next: HashMap<(String, i32), i64> = HashMap::new();
+    while !stop.load(Ordering::Relaxed) {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => {
+                let due = next.entry((message.topic().to_owned(), message.partition())).or_default();
+                if message.offset() < *due {
+                    continue;
+                }
+                *due = message.offset() + 1;
+                if received.send(Received::of(&message)).is_err() {
+                    return;
                 }
             }
-        })?;
-        Ok(Self { stop, thread: Some(thread) })
+            // The broker may be about to come up; librdkafka goes on by itself.
+            Some(Err(error)) => tracing::debug!(%error, "the consumer of the demonstration waits"),
+            None => {}
+        }
     }
 }
 
