@@ -1,7 +1,7 @@
 //! Other processes: started, listened to, measured from `/proc`, and gone when dropped.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -12,11 +12,21 @@ use anyhow::{Context as _, anyhow, bail};
 /// How long anything here may take to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A process that this one started. Dropping it closes its standard input and kills it.
+/// A process that this one started.
 pub(crate) struct Process {
     child: Child,
-    _input: ChildStdin,
+    input: Option<ChildStdin>,
     lines: Receiver<String>,
+    ending: Ending,
+}
+
+/// How a process that is dropped comes to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It is killed.
+    Killed,
+    /// Its standard input closes, and it has processes of its own to end.
+    ByItself,
 }
 
 /// What a process has used since it began.
@@ -35,14 +45,14 @@ pub(crate) struct Used {
 impl Process {
     /// This very program with other arguments.
     pub(crate) fn own(arguments: &[&str]) -> anyhow::Result<Self> {
-        Self::start(Command::new(std::env::current_exe()?).args(arguments))
+        Self::start(Command::new(std::env::current_exe()?).args(arguments), Ending::Killed)
     }
 
     /// Its output is read here; its errors appear among ours.
-    pub(crate) fn start(command: &mut Command) -> anyhow::Result<Self> {
+    pub(crate) fn start(command: &mut Command, ending: Ending) -> anyhow::Result<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().context("no output")?;
-        Self::listen(child, output)
+        Self::listen(child, output, ending)
     }
 
     /// `weir run` of a pipeline, with its data in a folder; what it logs is read here.
@@ -58,11 +68,11 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()?;
         let log = child.stderr.take().context("no log")?;
-        Self::listen(child, log)
+        Self::listen(child, log, Ending::Killed)
     }
 
-    fn listen(mut child: Child, output: impl Read + Send + 'static) -> anyhow::Result<Self> {
-        let input = child.stdin.take().context("no input")?;
+    fn listen(mut child: Child, output: impl Read + Send + 'static, ending: Ending) -> anyhow::Result<Self> {
+        let input = child.stdin.take();
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
@@ -71,7 +81,7 @@ impl Process {
                 }
             }
         });
-        Ok(Self { child, _input: input, lines })
+        Ok(Self { child, input, lines, ending })
     }
 
     /// The next line that it prints and `wanted` picks.
@@ -99,19 +109,19 @@ impl Process {
         used(self.pid())
     }
 
-    /// Lets it end by itself, by closing its standard input.
-    pub(crate) fn end(self) -> anyhow::Result<()> {
-        let Self { child, .. } = &self;
-        let pid = child.id();
-        drop(self);
-        until("the process ends", || Ok((!Path::new(&format!("/proc/{pid}")).exists()).then_some(())))
+    /// Writes a line to its standard input.
+    pub(crate) fn tell(&mut self, line: &str) -> anyhow::Result<()> {
+        Ok(writeln!(self.input.as_mut().context("no input")?, "{line}")?)
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already.
-        self.child.kill().ok();
+        self.input = None;
+        if self.ending == Ending::Killed {
+            // It may have ended already.
+            self.child.kill().ok();
+        }
         self.child.wait().ok();
     }
 }
@@ -146,7 +156,10 @@ fn field(status: &str, name: &str) -> anyhow::Result<u64> {
 }
 
 /// Asks again and again until there is an answer.
-pub(crate) fn until<T>(what: &str, mut wanted: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+pub(crate) fn until<T>(
+    what: &str,
+    mut wanted: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = wanted()? {
