@@ -19,7 +19,7 @@ impl StreamId {
 
 impl fmt::Display for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        uuid::Uuid::from_bytes(self.0).simple().fmt(f)
     }
 }
 

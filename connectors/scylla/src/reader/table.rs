@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Buf;
 use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::response::query_result::QueryRowsResult;
@@ -25,7 +26,7 @@ pub struct Table {
 }
 
 const TABLETS: &str = "SELECT initial_tablets FROM system_schema.scylla_keyspaces WHERE keyspace_name = ?";
-const ID: &str = "SELECT id FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
+const ID: &str = "SELECT id, extensions FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
 const CDC: &str = "SELECT cdc FROM system_schema.scylla_tables WHERE keyspace_name = ? AND table_name = ?";
 const COLUMNS: &str =
     "SELECT column_name, type FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?";
@@ -38,11 +39,14 @@ impl Table {
     pub async fn read(session: &Arc<Session>, keyspace: &str, name: &str) -> Result<Self, Error> {
         let of_keyspace = ask(session, TABLETS, &[keyspace]).await?;
         let tablets = first::<(Option<i32>,)>(&of_keyspace)?.is_some_and(|(tablets,)| tablets.is_some());
-        let Some((id,)) = first::<(Uuid,)>(&ask(session, ID, &[keyspace, name]).await?)? else {
+        let of_table = ask(session, ID, &[keyspace, name]).await?;
+        let Some((id, extensions)) = first::<(Uuid, Option<BTreeMap<String, &[u8]>>)>(&of_table)? else {
             return Err(Error::config(vec![absent(session, keyspace, name)]));
         };
         let of_table = ask(session, CDC, &[keyspace, name]).await?;
         let cdc = first::<(Option<BTreeMap<String, String>>,)>(&of_table)?.and_then(|(cdc,)| cdc);
+        // Where a release fills only one of the two places, that one counts.
+        let cdc = cdc.or_else(|| options(extensions?.get("cdc")?));
         let columns = ask(session, COLUMNS, &[keyspace, name]).await?;
         let columns =
             columns.rows::<(String, String)>().map_err(shape)?.collect::<Result<_, _>>().map_err(shape)?;
@@ -162,6 +166,18 @@ fn absent(session: &Session, keyspace: &str, name: &str) -> Problem {
     ))
 }
 
+/// ScyllaDB's own serialization of a map of text: a count, then keys and values, each behind its length, little endian.
+fn options(mut bytes: &[u8]) -> Option<BTreeMap<String, String>> {
+    let text = |bytes: &mut &[u8]| {
+        let length = usize::try_from(bytes.try_get_u32_le().ok()?).ok()?;
+        let (text, rest) = bytes.split_at_checked(length)?;
+        *bytes = rest;
+        String::from_utf8(text.to_vec()).ok()
+    };
+    let options = bytes.try_get_u32_le().ok()?;
+    (0..options).map(|_| Some((text(&mut bytes)?, text(&mut bytes)?))).collect()
+}
+
 /// An identifier as CQL takes it letter by letter.
 pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
@@ -183,7 +199,7 @@ fn first<'f, R: DeserializeRow<'f, 'f>>(answer: &'f QueryRowsResult) -> Result<O
 
 #[cfg(test)]
 mod tests {
-    use super::Table;
+    use super::{Table, options};
     use std::time::Duration;
 
     fn table(cdc: &[(&str, &str)]) -> Table {
@@ -195,6 +211,14 @@ mod tests {
             columns: [("payload".to_owned(), "text".to_owned())].into(),
             tablets: false,
         }
+    }
+
+    #[test]
+    fn options_are_read_from_the_older_place_too() {
+        let bytes = [&[1, 0, 0, 0, 3, 0, 0, 0][..], b"ttl", &[2, 0, 0, 0], b"60"].concat();
+        assert_eq!(options(&bytes), Some([("ttl".to_owned(), "60".to_owned())].into()));
+        assert_eq!(options(&bytes[..12]), None);
+        assert_eq!(options(&[255; 9]), None);
     }
 
     #[test]
