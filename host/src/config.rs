@@ -5,9 +5,9 @@
 //! and every problem is a JSON pointer, which the tree turns into a line and a caret. What a reference stands for is
 //! never shown: [`Mask`] puts the reference back, and `Debug` shows files as they were written.
 //!
-//! * [`load`]: files and folders to pipelines; [`load_texts`] for texts that do not lie on disk
+//! * [`load()`]: files and folders to pipelines; [`load_texts`] for texts that do not lie on disk
 //! * [`Lookup`]: where references lead, passed in, since only `main` reads the environment
-//! * [`schema`]: the same types as a JSON Schema, for editors
+//! * [`schema()`]: the same types as a JSON Schema, for editors
 
 mod check;
 mod file;

@@ -1,6 +1,6 @@
 //! The supervisor of a task: builds it anew after a failure, and never lets it touch another.
 //!
-//! What a failure means stands in the [policy](crate::middleware::policy); here stands how long to wait before the next
+//! What a failure means stands in the [policy]; here stands how long to wait before the next
 //! try. A task is built in a tokio task of its own, so a panic in a connector ends there.
 
 use std::time::Duration;

@@ -4,7 +4,7 @@
 //!
 //! 1. [`reader`] polls the source, beside everything else, for as much as [`budget`] has room for.
 //! 2. [`transforms`] makes of each record none, one or several.
-//! 3. [`lanes`] splits the batch by key; each lane has one write in flight, through the [middleware](crate::middleware).
+//! 3. [`lanes`] splits the batch by key; each lane has one write in flight, through the [middleware].
 //! 4. [`progress`] completes batches in the order they were read, whichever lane was first.
 //! 5. [`saver`] saves the newest completed checkpoint durably, and then tells the source.
 //!

@@ -5,7 +5,7 @@
 //!
 //! * [`config`]: what a pipeline file may say; [`settings`] turns it into librdkafka's words, [`extra`] are those
 //!   that pass unchanged;
-//! * [`sink`]: opening, probing, closing, and which producer is the current one; [`write`]: one write;
+//! * [`sink`]: opening, probing, closing, and which producer is the current one; [`write`](mod@write): one write;
 //! * [`topic`], [`message`], [`creation`]: where a record goes, what it becomes, topics made on first use;
 //! * [`producer`]: librdkafka with its callbacks, on top of [`tickets`] (which report belongs to which write),
 //!   [`room`] (how much may be on its way) and [`far_side`] (is anybody there?);
