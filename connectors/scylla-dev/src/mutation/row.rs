@@ -106,6 +106,11 @@ impl<'a> PackedRow<'a> {
         Self(bytes)
     }
 
+    /// Whether there is no marker, no tombstone and no cell.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.len() == Self::EMPTY.0.len()
+    }
+
     /// The packed form.
     pub(crate) fn bytes(&self) -> &'a [u8] {
         self.0

@@ -141,12 +141,15 @@ impl Partition {
     }
 }
 
-/// A row where there was none.
+/// A row where there was none; a patch that writes nothing makes none.
 fn fresh(patch: RowPatch, shadow: i64) -> Option<Box<[u8]>> {
     let packed = patch.pack();
-    // A patch of one statement never deletes what it writes, except where a collection is assigned: one microsecond
-    // before. So only an outside deletion can take something from it.
-    if shadow == i64::MIN { Some(packed) } else { merge::purge(PackedRow::new(&packed), shadow) }
+    let row = PackedRow::new(&packed);
+    if row.is_empty() {
+        return None;
+    }
+    // Of what one statement writes only a deletion from outside can take something.
+    if shadow == i64::MIN { Some(packed) } else { merge::purge(row, shadow) }
 }
 
 /// A range as the B-tree wants it.

@@ -247,3 +247,71 @@ async fn the_log_is_protected_and_follows_the_table() {
     run(&session, "DROP TABLE t").await;
     assert!(refused(&session, "SELECT * FROM t_scylla_cdc_log").await.contains("unconfigured table"));
 }
+
+#[tokio::test]
+async fn lists_are_maps_by_time_and_fields_are_numbered() {
+    let (_server, session) = start().await;
+    run(&session, "CREATE TYPE place (street text, number int)").await;
+    run(&session, "CREATE TABLE t (pk int PRIMARY KEY, l list<int>, u place) WITH cdc = {'enabled': true}")
+        .await;
+    run(&session, "UPDATE t SET l = l + [7, 8] WHERE pk = 1").await;
+    run(&session, "DELETE l[0] FROM t WHERE pk = 1").await;
+    run(&session, "UPDATE t SET u.number = 5 WHERE pk = 1").await;
+    run(&session, "UPDATE t SET u.number = null WHERE pk = 1").await;
+    let query = "SELECT \"cdc$time\", l, \"cdc$deleted_elements_l\", u, \"cdc$deleted_elements_u\" FROM t_scylla_cdc_log";
+    let mut log = super::rows(&session, query).await;
+    log.sort_by_key(|row| row.columns[0].as_ref().unwrap().as_timeuuid().unwrap());
+    let added = log[0].columns[1].as_ref().unwrap().as_map().unwrap();
+    let values: Vec<_> = added.iter().map(|(_, value)| value.as_int().unwrap()).collect();
+    assert_eq!(values, [7, 8]);
+    let removed = log[1].columns[2].as_ref().unwrap().as_set().unwrap();
+    assert_eq!(removed, &[added[0].0.clone()], "the element is named by the time it was added with");
+    let fields = log[2].columns[3].as_ref().unwrap().as_udt().unwrap();
+    assert_eq!(fields.iter().map(|(_, value)| value.is_some()).collect::<Vec<_>>(), [false, true]);
+    let unset = log[3].columns[4].as_ref().unwrap().as_set().unwrap();
+    assert_eq!(unset, &[scylla::value::CqlValue::SmallInt(1)]);
+}
+
+#[tokio::test]
+async fn a_batch_of_several_times_is_several_groups_with_images_in_between() {
+    let (server, session) = start().await;
+    table(&session, "'preimage': 'full', 'postimage': true").await;
+    let now = server.clock().micros();
+    let (first, second) = (now - 1, now);
+    run(
+        &session,
+        &format!(
+            "BEGIN BATCH UPDATE t USING TIMESTAMP {second} SET v = 2 WHERE pk = 1 AND ck = 1; \
+             INSERT INTO t (pk, ck, v) VALUES (1, 1, 1) USING TIMESTAMP {first}; \
+             INSERT INTO t (pk, ck, v) VALUES (2, 1, 9) USING TIMESTAMP {second}; APPLY BATCH"
+        ),
+    )
+    .await;
+    let log = log(&session, "t", "pk, ck, v, \"cdc$end_of_batch\"").await;
+    let of = |pk: &str| {
+        let key = format!("{pk} 1");
+        let line = |line: &&String| line.split(' ').skip(2).take(2).collect::<Vec<_>>().join(" ") == key;
+        log.iter().filter(line).cloned().collect::<Vec<_>>()
+    };
+    // A batch is one mutation of the partition, in which the older of two values of one cell is gone already.
+    let expected = ["0 2 1 1 - -", "1 9 1 1 - true", "0 0 1 1 - -", "1 1 1 1 2 -", "2 9 1 1 2 true"];
+    assert_eq!(of("1"), expected);
+    assert_eq!(of("2"), ["0 2 2 1 9 -", "1 9 2 1 9 true"]);
+    let times = texts(&session, "SELECT writetime(v) FROM t WHERE pk = 1").await;
+    assert_eq!(times, [second.to_string()]);
+}
+
+#[tokio::test]
+async fn what_writes_nothing_logs_nothing() {
+    let (_server, session) = start().await;
+    table(&session, "'preimage': 'full', 'postimage': true").await;
+    let update = session.prepare("UPDATE t SET v = ? WHERE pk = 1 AND ck = 1").await.unwrap();
+    session.execute_unpaged(&update, (scylla::value::MaybeUnset::<i32>::Unset,)).await.unwrap();
+    run(&session, "DELETE FROM t WHERE pk = 1 AND ck > 3 AND ck < 3").await;
+    run(&session, "BEGIN BATCH APPLY BATCH").await;
+    assert_eq!(log(&session, "t", "v").await, Vec::<String>::new());
+    run(&session, "INSERT INTO t (pk, ck, v) VALUES (1, 1, 1)").await;
+    run(&session, "TRUNCATE t").await;
+    assert_eq!(log(&session, "t", "v").await, ["0 2 1", "1 9 1"], "TRUNCATE is not logged");
+    assert_eq!(texts(&session, "SELECT * FROM t").await, Vec::<String>::new());
+}

@@ -158,3 +158,29 @@ async fn compressed_frames_carry_the_same() {
     session.query_unpaged("INSERT INTO ks.t (p, v) VALUES (1, ?)", (&long,)).await.unwrap();
     assert_eq!(texts(&session, "SELECT v FROM ks.t").await, [format!("'{long}'")]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conditions_never_lose_an_update() {
+    let (_server, session) = start().await;
+    run(&session, "CREATE TABLE counters (id int PRIMARY KEY, n int)").await;
+    run(&session, "INSERT INTO counters (id, n) VALUES (1, 0)").await;
+    let session = std::sync::Arc::new(session);
+    let add = session.prepare("UPDATE counters SET n = ? WHERE id = 1 IF n = ?").await.unwrap();
+    let tasks = (0..8).map(|_| {
+        let (session, add) = (std::sync::Arc::clone(&session), add.clone());
+        tokio::spawn(async move {
+            let (mut done, mut n) = (0, 0);
+            while done < 20 {
+                let result =
+                    session.execute_unpaged(&add, (n + 1, n)).await.unwrap().into_rows_result().unwrap();
+                let (applied, old): (bool, i32) = result.single_row().unwrap();
+                done += i32::from(applied);
+                n = if applied { n + 1 } else { old };
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    assert_eq!(texts(&session, "SELECT n FROM counters").await, ["160"]);
+}
