@@ -1,7 +1,7 @@
 //! The `session` block wherever ScyllaDB is named, how a session is opened, and what the driver's errors mean.
 //!
 //! * [`config`]: the block as it stands in YAML
-//! * [`connect`]: from the block to a session; the driver retries nothing, because the host owns retries
+//! * [`connect`](mod@connect): from the block to a session; the driver retries nothing, because the host owns retries
 //! * [`errors`]: every error of the driver as a kind that decides what happens next, with advice
 
 pub mod config;
