@@ -26,7 +26,7 @@ mod tests;
 
 use std::sync::Arc;
 
-pub(crate) use batch::applied_specs;
+pub(crate) use batch::{applied_specs, result_columns};
 pub use plan::Prepared;
 
 use crate::error::DbError;
@@ -92,7 +92,7 @@ fn check_values(prepared: &Prepared, values: &[BoundValue]) -> Result<(), DbErro
     let specs = prepared.bind_specs();
     if specs.len() != values.len() {
         return Err(DbError::invalid(format!(
-            "Invalid amount of bind variables: expected {}, but got {}",
+            "Invalid amount of bind variables: expected {} received {}",
             specs.len(),
             values.len()
         )));

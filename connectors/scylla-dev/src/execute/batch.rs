@@ -51,6 +51,24 @@ pub(super) fn run(store: &Store, parts: &[Part<'_>], timestamp: Option<i64>) -> 
     Ok(Outcome::Void)
 }
 
+/// Batches over several partitions are no larger than this, in bytes, as ScyllaDB's default has it.
+const MAX_SIZE: usize = 1024 * 1024;
+
+fn check_size(mutations: &[Mutation]) -> Result<(), DbError> {
+    if mutations.len() < 2 {
+        return Ok(());
+    }
+    let patch_size = |patch: &RowPatch| patch.row().cells().map(|cell| cell.value.len() + 16).sum::<usize>();
+    let size_of = |mutation: &Mutation| {
+        let rows = mutation.rows.iter().map(|(key, patch)| key.0.len() + patch_size(patch)).sum::<usize>();
+        rows + mutation.static_row.as_ref().map_or(0, patch_size)
+    };
+    if mutations.iter().map(size_of).sum::<usize>() > MAX_SIZE {
+        return Err(DbError::invalid("Batch too large"));
+    }
+    Ok(())
+}
+
 fn mutations(
     parts: &[Part<'_>],
     timestamp: i64,
@@ -63,13 +81,14 @@ fn mutations(
             merged.add(mutation);
         }
     }
+    check_size(&merged.mutations)?;
     Ok(merged.mutations)
 }
 
 /// All or nothing, by the conditions of all its statements against the rows as they were.
 fn conditional(store: &Store, parts: &[Part<'_>]) -> Result<Outcome, DbError> {
     check_one_partition(parts)?;
-    let (columns, specs) = result_columns(parts)?;
+    let (columns, specs) = result_columns(parts.iter().map(|part| part.plan))?;
     store.write(|transaction| {
         let snapshot = transaction.snapshot();
         let mut olds = Vec::new();
@@ -112,16 +131,23 @@ fn check_one_partition(parts: &[Part<'_>]) -> Result<(), DbError> {
 }
 
 /// Key columns and what any of the conditions needs, in the order of the table.
-fn result_columns(parts: &[Part<'_>]) -> Result<(Vec<usize>, Specs), DbError> {
-    let Some(first) = parts.first() else { return Ok((Vec::new(), Arc::from([]))) };
-    let table = &first.plan.table;
-    let mut columns: Vec<usize> = (0..table.partition_columns + table.clustering_columns).collect();
-    for part in parts.iter().filter(|part| part.plan.condition.is_some()) {
-        columns.extend(applied_columns(part.plan)?);
+pub(crate) fn result_columns<'m>(
+    statements: impl Iterator<Item = &'m Modify>,
+) -> Result<(Vec<usize>, Specs), DbError> {
+    let mut columns = Vec::new();
+    let mut table = None;
+    for statement in statements {
+        if table.get_or_insert(&statement.table).id != statement.table.id {
+            return Err(DbError::invalid("BATCH with conditions cannot span multiple tables"));
+        }
+        columns.extend(0..statement.table.partition_columns + statement.table.clustering_columns);
+        if statement.condition.is_some() {
+            columns.extend(applied_columns(statement)?);
+        }
     }
     columns.sort_unstable();
     columns.dedup();
-    let specs = applied_specs(table, &columns);
+    let specs = table.map_or_else(|| Arc::from([]), |table| applied_specs(table, &columns));
     Ok((columns, specs))
 }
 

@@ -119,7 +119,8 @@ impl Target<'_> {
         if value == BoundValue::Unset {
             return Ok(());
         }
-        let just_before = Tombstone { timestamp: self.writer.timestamp - 1, ..self.writer.tombstone() };
+        let just_before =
+            Tombstone { timestamp: self.writer.timestamp.saturating_sub(1), ..self.writer.tombstone() };
         self.patch.clear(self.column.id, just_before);
         let BoundValue::Set(bytes) = value else { return Ok(()) };
         if !matches!(self.column.typ, ColumnType::UserDefinedType { .. }) {

@@ -59,6 +59,7 @@ impl<'a> OldRow<'a> {
                 })?;
                 Some(key)
             }
+            Rows::Partition if plan.table.clustering_columns == 0 => Some(ClusteringKey::default()),
             Rows::Partition => None,
             Rows::Ranges(_) => {
                 return Err(DbError::invalid(
@@ -75,10 +76,8 @@ impl<'a> OldRow<'a> {
 
     /// Whether the statement's condition holds.
     pub(super) fn passes(&self, plan: &Modify, env: &Env<'_>) -> Result<Applied, DbError> {
-        let exists = match plan.rows {
-            Rows::Partition => self.statics.is_some(),
-            Rows::Keys(_) | Rows::Ranges(_) => self.row.is_some(),
-        };
+        let by_statics = matches!(plan.rows, Rows::Partition) && self.statics.is_some();
+        let exists = self.row.is_some() || by_statics;
         let holds = match &plan.condition {
             None => true,
             Some(Condition::Exists) => exists,

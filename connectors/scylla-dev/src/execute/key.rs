@@ -20,11 +20,24 @@ pub(super) fn partition_keys(
     env: &Env<'_>,
 ) -> Result<Vec<PartitionKey>, DbError> {
     let columns = table.partition_key_columns();
+    if let Some(values) = single(columns, choices, env)? {
+        return Ok(vec![table.partition_key(&values)?]);
+    }
     let mut rows: Vec<Vec<Bytes>> = vec![Vec::with_capacity(columns.len())];
     for (column, choice) in columns.iter().zip(choices) {
         rows = product(rows, &sorted(choice.values(column, env)?, column), "partition")?;
     }
     rows.iter().map(|values| table.partition_key(values)).collect()
+}
+
+/// The values if there is one for each column, which is by far the most frequent case.
+fn single(columns: &[Column], choices: &[Choice], env: &Env<'_>) -> Result<Option<Vec<Bytes>>, DbError> {
+    let mut values = Vec::with_capacity(columns.len());
+    for (column, choice) in columns.iter().zip(choices) {
+        let Choice::One(term) = choice else { return Ok(None) };
+        values.push(env.required(term, &|| format!("column {}", column.name))?);
+    }
+    Ok(Some(values))
 }
 
 /// Every row with every value appended.
@@ -36,8 +49,9 @@ fn product(rows: Vec<Vec<Bytes>>, values: &[Bytes], what: &str) -> Result<Vec<Ve
     }
     let size = rows.len() * values.len();
     if size > MAX_KEYS {
-        return Err(DbError::invalid(format!(
-            "{what} key cartesian product size {size} is greater than maximum {MAX_KEYS}"
+        return Err(DbError::server(format!(
+            "size of {what}-key IN list or {what}-key cartesian product of IN list {size} is greater than maximum \
+             {MAX_KEYS}."
         )));
     }
     let longer = |row: &Vec<Bytes>, value: &Bytes| row.iter().chain([value]).cloned().collect();
@@ -120,13 +134,35 @@ pub(super) fn clustering_keys(
     clustering: &Clustering,
     env: &Env<'_>,
 ) -> Result<Vec<ClusteringKey>, DbError> {
-    let mut keys: Vec<_> =
-        prefixes(table, &clustering.prefix, env)?.iter().map(|values| table.clustering_key(values)).collect();
+    if let Some(values) = single_row(table, &clustering.prefix, env)? {
+        return Ok(vec![clustering_key(table, &values)?]);
+    }
+    let rows = prefixes(table, &clustering.prefix, env)?;
+    let mut keys = rows.iter().map(|values| clustering_key(table, values)).collect::<Result<Vec<_>, _>>()?;
     if keys.len() > 1 {
         keys.sort();
         keys.dedup();
     }
     Ok(keys)
+}
+
+/// The values if there is one for each column.
+fn single_row(table: &Table, prefix: &[Prefix], env: &Env<'_>) -> Result<Option<Vec<Bytes>>, DbError> {
+    let columns = table.clustering_key_columns();
+    let mut values = Vec::with_capacity(columns.len());
+    for (column, part) in columns.iter().zip(prefix) {
+        let Prefix::Column(Choice::One(term)) = part else { return Ok(None) };
+        values.push(env.required(term, &|| format!("column {}", column.name))?);
+    }
+    Ok(Some(values))
+}
+
+fn clustering_key(table: &Table, values: &[Bytes]) -> Result<ClusteringKey, DbError> {
+    let size: usize = values.iter().map(Bytes::len).sum();
+    if size > usize::from(u16::MAX) {
+        return Err(DbError::invalid(format!("Key size too large: {size} > {}", u16::MAX)));
+    }
+    Ok(table.clustering_key(values))
 }
 
 fn prefixes(table: &Table, prefix: &[Prefix], env: &Env<'_>) -> Result<Vec<Vec<Bytes>>, DbError> {
@@ -143,12 +179,6 @@ fn prefixes(table: &Table, prefix: &[Prefix], env: &Env<'_>) -> Result<Vec<Vec<B
                 let tuples = choice.values_of(env, &|| "a multi-column restriction".to_owned())?;
                 let tuples =
                     tuples.iter().map(|tuple| split(tuple, *width)).collect::<Result<Vec<_>, _>>()?;
-                let size = rows.len() * tuples.len();
-                if size > MAX_KEYS {
-                    return Err(DbError::invalid(format!(
-                        "clustering key cartesian product size {size} is greater than maximum {MAX_KEYS}"
-                    )));
-                }
                 let longer =
                     |row: &Vec<Bytes>, tuple: &Vec<Bytes>| row.iter().chain(tuple).cloned().collect();
                 rows =

@@ -50,8 +50,8 @@ pub(super) fn own_timestamp(term: Option<&Term>, env: &Env<'_>) -> Result<Option
     }
     if timestamp > env.now.saturating_add(MAX_AHEAD) {
         return Err(DbError::invalid(
-            "Cannot provide a timestamp more than 3 days into the future. If this was intended, set \
-             restrict_future_timestamp to false",
+            "Cannot provide a timestamp more than 3 days into the future. If this was not intended, make sure the \
+             timestamp is in microseconds.",
         ));
     }
     Ok(Some(timestamp))
@@ -78,7 +78,7 @@ fn ttl(plan: &Modify, env: &Env<'_>) -> Result<u32, DbError> {
         BoundValue::Set(bytes) => bytes.as_ref().try_into().map_or(0, i32::from_be_bytes),
     };
     match u32::try_from(ttl) {
-        Err(_) => Err(DbError::invalid(format!("A TTL must be greater or equal to 0, but was {ttl}"))),
+        Err(_) => Err(DbError::invalid("A TTL must be greater or equal to 0")),
         Ok(_) if ttl > MAX_TTL => {
             Err(DbError::invalid(format!("ttl is too large. requested ({ttl}) maximum ({MAX_TTL})")))
         }
@@ -102,7 +102,7 @@ fn mutation(
     }
     match &plan.rows {
         Rows::Partition => {
-            if plan.kind == Kind::Delete && plan.static_changes.is_empty() {
+            if plan.kind == Kind::Delete && !changes_only_statics(plan) {
                 mutation.tombstone = Some(writer.tombstone());
             }
         }
@@ -110,6 +110,8 @@ fn mutation(
             let ranges = key::clustering_ranges(&plan.table, clustering, writer.env)?;
             mutation.range_tombstones = ranges.into_iter().map(|range| (range, writer.tombstone())).collect();
         }
+        // Only static columns change: the row was named for the condition.
+        Rows::Keys(_) if plan.kind != Kind::Insert && changes_only_statics(plan) => {}
         Rows::Keys(clustering) => {
             for key in key::clustering_keys(&plan.table, clustering, writer.env)? {
                 let patch = row_patch(plan, writer, &key, view.as_ref())?;
@@ -118,6 +120,10 @@ fn mutation(
         }
     }
     Ok(mutation)
+}
+
+fn changes_only_statics(plan: &Modify) -> bool {
+    plan.changes.is_empty() && !plan.static_changes.is_empty()
 }
 
 fn row_patch(

@@ -43,6 +43,9 @@ impl Position {
             return Err(wrong());
         }
         let (shown_here, left, token) = (state.get_u32(), state.get_u32(), state.get_i64());
+        if left == 0 {
+            return Err(wrong());
+        }
         let length = usize::from(state.get_u16());
         if state.len() < length {
             return Err(wrong());

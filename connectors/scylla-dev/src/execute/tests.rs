@@ -1,4 +1,5 @@
 //! Statements run without sockets: what they leave and what they show.
+mod anything;
 mod collections;
 mod conditional;
 mod database;

@@ -27,7 +27,7 @@ pub fn min_of(millis: i64) -> Uuid {
 
 /// The largest id of the millisecond `millis`, as `maxTimeuuid()` gives it.
 pub fn max_of(millis: i64) -> Uuid {
-    from_parts(steps(millis.saturating_add(1).saturating_mul(1000)) - 1, 0x7F7F_7F7F_7F7F_7F7F)
+    from_parts(steps(millis.saturating_add(1).saturating_mul(1000)).saturating_sub(1), 0x7F7F_7F7F_7F7F_7F7F)
 }
 
 /// The time in an id, µs since 1970.

@@ -89,7 +89,8 @@ impl Number {
             }
             (Self::Decimal(left, from), Self::Decimal(right, to)) => {
                 let scale = from.max(to);
-                let (left, right) = (shifted(left, scale - from)?, shifted(right, scale - to)?);
+                let (left, right) =
+                    (shifted(left, scale.saturating_sub(from))?, shifted(right, scale.saturating_sub(to))?);
                 left.checked_add(right).map(|sum| Self::Decimal(sum, scale)).ok_or_else(too_large)
             }
             (left, right) => Ok(Self::Float(left.real() + right.real())),
@@ -114,7 +115,7 @@ impl Number {
             Self::Decimal(digits, scale) if scale > 0 => {
                 10_i128.checked_pow(scale.unsigned_abs()).map_or(0, |factor| digits / factor)
             }
-            Self::Decimal(digits, scale) => shifted(digits, -scale).unwrap_or(i128::MAX),
+            Self::Decimal(digits, scale) => shifted(digits, scale.saturating_neg()).unwrap_or(i128::MAX),
         }
     }
 
@@ -135,7 +136,7 @@ impl std::fmt::Display for Number {
             Self::Float(value) => write!(out, "{value}"),
             Self::Decimal(digits, scale) => {
                 let Some(behind) = usize::try_from(*scale).ok().filter(|behind| *behind > 0) else {
-                    return write!(out, "{}", shifted(*digits, -scale).unwrap_or(*digits));
+                    return write!(out, "{}", shifted(*digits, scale.saturating_neg()).unwrap_or(*digits));
                 };
                 let sign = if *digits < 0 { "-" } else { "" };
                 let text = format!("{:0>width$}", digits.unsigned_abs(), width = behind + 1);

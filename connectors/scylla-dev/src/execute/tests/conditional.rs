@@ -49,6 +49,22 @@ fn conditions_on_static_columns_and_elements() {
 }
 
 #[test]
+fn a_row_named_for_its_condition_is_left_alone() {
+    let db = Database::new(&[TABLE, "CREATE TABLE p (k int PRIMARY KEY, v int)"]);
+    db.run_all(&["INSERT INTO t (k, c, s, v) VALUES (1, 1, 5, 7)", "INSERT INTO p (k, v) VALUES (1, 1)"]);
+    db.advance(1);
+    db.expect(&[
+        ("DELETE s FROM t WHERE k = 1 AND c = 1 IF v = 7", "true 7"),
+        ("UPDATE t SET s = 8 WHERE k = 1 AND c = 2 IF v = null", "true null"),
+        ("SELECT c, s, v FROM t", "1 8 7"),
+        ("DELETE FROM p WHERE k = 1 IF v = 2", "false 1"),
+        ("DELETE FROM p WHERE k = 1 IF EXISTS", "true 1 1"),
+        ("DELETE FROM p WHERE k = 1 IF EXISTS", "false null null"),
+        ("SELECT * FROM p", ""),
+    ]);
+}
+
+#[test]
 fn a_conditional_batch_is_all_or_nothing() {
     let db = Database::new(&[TABLE]);
     db.run("INSERT INTO t (k, c, v) VALUES (1, 1, 1)");
@@ -81,7 +97,7 @@ fn a_text_batch_with_conditions_shows_rows_too() {
 
 #[test]
 fn what_conditions_do_not_allow() {
-    let db = Database::new(&[TABLE]);
+    let db = Database::new(&[TABLE, "CREATE TABLE u (k int PRIMARY KEY)"]);
     let cases = [
         (
             "INSERT INTO t (k, c) VALUES (1, 1) IF NOT EXISTS USING TIMESTAMP 5",
@@ -103,6 +119,10 @@ fn what_conditions_do_not_allow() {
         (
             "BEGIN BATCH INSERT INTO t (k, c) VALUES (1, 1) IF NOT EXISTS; INSERT INTO t (k, c) VALUES (2, 1); APPLY BATCH",
             "BATCH with conditions cannot span multiple partitions",
+        ),
+        (
+            "BEGIN BATCH INSERT INTO t (k, c) VALUES (1, 1) IF NOT EXISTS; INSERT INTO u (k) VALUES (1); APPLY BATCH",
+            "BATCH with conditions cannot span multiple tables",
         ),
     ];
     for (text, message) in cases {

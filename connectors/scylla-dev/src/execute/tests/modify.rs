@@ -126,8 +126,19 @@ fn a_batch_is_one_write() {
         ("INSERT INTO p (k, v) VALUES ('y', 1)", vec![]),
         ("INSERT INTO p (k, v) VALUES ('y', 1) USING TTL ?", vec![int(-1)]),
     ]);
-    assert_eq!(failed.expect_err("TTL").message, "A TTL must be greater or equal to 0, but was -1");
+    assert_eq!(failed.expect_err("TTL").message, "A TTL must be greater or equal to 0");
     db.expect(&[("SELECT k FROM p", "x")]);
+}
+
+#[test]
+fn large_batches_and_keys_are_refused() {
+    let db = Database::new(&["CREATE TABLE b (k int, c blob, v blob, PRIMARY KEY (k, c))"]);
+    let insert = "INSERT INTO b (k, c, v) VALUES (?, ?, ?)";
+    let part = |k: i32| (insert, vec![int(k), bound([1]), bound(vec![0; 600_000])]);
+    db.batch(vec![part(1), part(1)]).expect("one partition may be large");
+    assert_eq!(db.batch(vec![part(1), part(2)]).expect_err("two partitions").message, "Batch too large");
+    let long = db.execute(insert, &[int(1), bound(vec![0; 65_536]), bound([])], &QueryOptions::default());
+    assert_eq!(long.expect_err("clustering key").message, "Key size too large: 65536 > 65535");
 }
 
 #[test]
@@ -145,7 +156,7 @@ fn modifications_that_are_refused() {
         ("DELETE v FROM t WHERE k = 1 AND c > 1", "Missing mandatory PRIMARY KEY part c"),
         ("DELETE FROM t WHERE k = 1 AND v = 1", "Non PRIMARY KEY column found in where clause: v"),
         ("INSERT INTO p (k) VALUES ('')", "Key may not be empty"),
-        ("INSERT INTO p (k) VALUES ('a') USING TTL -1", "A TTL must be greater or equal to 0, but was -1"),
+        ("INSERT INTO p (k) VALUES ('a') USING TTL -1", "A TTL must be greater or equal to 0"),
         ("INSERT INTO nowhere (k) VALUES (1)", "unconfigured table nowhere"),
         (
             "BEGIN BATCH USING TIMESTAMP 1 INSERT INTO p (k) VALUES ('a') USING TIMESTAMP 2 APPLY BATCH",
@@ -153,8 +164,8 @@ fn modifications_that_are_refused() {
         ),
         (
             ahead.as_str(),
-            "Cannot provide a timestamp more than 3 days into the future. If this was intended, set \
-             restrict_future_timestamp to false",
+            "Cannot provide a timestamp more than 3 days into the future. If this was not intended, make sure \
+             the timestamp is in microseconds.",
         ),
     ];
     for (text, message) in cases {

@@ -119,7 +119,7 @@ fn bound_lists_and_limits() {
         |text: &str, values: &[BoundValue]| db.execute(text, values, &options).expect_err(text).message;
     assert_eq!(
         error("SELECT v FROM t WHERE k IN ?", &[list(&too_many)]),
-        "partition key cartesian product size 101 is greater than maximum 100"
+        "size of partition-key IN list or partition-key cartesian product of IN list 101 is greater than maximum 100."
     );
     assert_eq!(error("SELECT v FROM t WHERE k = 1 LIMIT ?", &[int(0)]), "LIMIT must be strictly positive");
     let paged = QueryOptions { page_size: Some(2), ..QueryOptions::default() };
@@ -148,7 +148,7 @@ fn what_is_refused_without_allow_filtering_or_at_all() {
         (
             "SELECT v FROM t WHERE k > 1",
             "Only EQ and IN relation are supported on the partition key (unless you use the token() function or \
-             allow filtering)",
+             ALLOW FILTERING)",
         ),
         ("SELECT nothing FROM t", "Unrecognized name nothing"),
         ("SELECT v FROM t WHERE nothing = 1", "Unrecognized name nothing"),

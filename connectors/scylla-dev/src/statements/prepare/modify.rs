@@ -9,11 +9,11 @@ use super::relation::Restrictions;
 use super::select::key_markers;
 use super::{Context, Receiver, refuse_system, without_rows};
 use crate::error::DbError;
-use crate::execute::applied_specs;
 use crate::execute::plan::{
     Action, Batch, Change, Choice, Clustering, Condition, Kind, Modify, Partitions, Plan, Prefix, Prepared,
     Rows, applied_columns,
 };
+use crate::execute::{applied_specs, result_columns};
 use crate::schema::{ColumnKind, Table};
 
 impl Context<'_> {
@@ -49,8 +49,10 @@ impl Context<'_> {
         };
         let first_keys = statements.first().map(|first| Partitions::Keys(first.keys.clone()));
         let partition_key = first_keys.as_ref().map(key_markers).unwrap_or_default();
+        let conditional = statements.iter().any(|statement| statement.condition.is_some());
+        let result = if conditional { result_columns(statements.iter())?.1 } else { Arc::from([]) };
         let plan = Plan::Batch(Box::new(Batch { timestamp, statements }));
-        Ok(Prepared { partition_key, ..without_rows(plan) })
+        Ok(Prepared { partition_key, result, ..without_rows(plan) })
     }
 
     fn timestamp(&mut self, table: &Table, term: &ast::Term) -> Result<crate::execute::term::Term, DbError> {
@@ -194,13 +196,12 @@ impl Context<'_> {
         let only_statics = modify.changes.is_empty() && !modify.static_changes.is_empty();
         modify.rows = if table.clustering_columns == 0 {
             let whole = modify.kind == Kind::Delete && modify.changes.is_empty();
-            if whole && modify.condition.is_none() { Rows::Partition } else { Rows::Keys(found.clustering) }
+            if whole { Rows::Partition } else { Rows::Keys(found.clustering) }
         } else if only_statics && unrestricted {
             Rows::Partition
         } else if only_statics && modify.condition.is_none() {
-            let name = &table.clustering_key_columns()[0].name;
             return Err(DbError::invalid(format!(
-                "Invalid restriction on clustering column {name} since the {verb} statement modifies only static columns"
+                "Invalid restrictions on clustering columns since the {verb} statement modifies only static columns"
             )));
         } else if whole_key {
             Rows::Keys(found.clustering)
@@ -264,11 +265,12 @@ fn check_condition(modify: &Modify, verb: &str) -> Result<(), DbError> {
         Condition::Holds(_) => {
             applied_columns(modify)?.iter().all(|column| table.columns[*column].kind == ColumnKind::Static)
         }
-        Condition::Exists | Condition::NotExists => false,
+        Condition::Exists | Condition::NotExists => !modify.static_changes.is_empty(),
     };
     let row_known = match &modify.rows {
         Rows::Keys(_) => true,
-        Rows::Partition => statics_only || !modify.static_changes.is_empty(),
+        Rows::Partition if table.clustering_columns == 0 => true,
+        Rows::Partition => statics_only,
         Rows::Ranges(_) => false,
     };
     if row_known || verb == "INSERT" {

@@ -51,9 +51,12 @@ impl Context<'_> {
         let by_token = tokens.lower.is_some() || tokens.upper.is_some();
         let partitions = match keys {
             Some(_) if by_token => {
-                return Err(DbError::invalid(
-                    "The partition key cannot be restricted by both a normal relation and a token relation",
-                ));
+                let names: Vec<&str> =
+                    table.partition_key_columns().iter().map(|column| &*column.name).collect();
+                return Err(DbError::invalid(format!(
+                    "Columns \"{}\" cannot be restricted by both a normal relation and a token relation",
+                    names.join(", ")
+                )));
             }
             Some(keys) => Partitions::Keys(keys),
             None => Partitions::Tokens { lower: tokens.lower, upper: tokens.upper },

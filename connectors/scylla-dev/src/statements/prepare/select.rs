@@ -25,6 +25,11 @@ impl Context<'_> {
         if select.distinct {
             check_distinct(&table, &selection.used)?;
         }
+        if only_statics(&table, &selection.used) && restricts_rows(&restrictions) {
+            return Err(DbError::invalid(
+                "Cannot restrict clustering columns when selecting only static columns",
+            ));
+        }
         let reverse = order(&table, &select.order_by, &restrictions)?;
         let per_partition_limit =
             self.limit(&table, select.per_partition_limit.as_ref(), "[per_partition_limit]")?;
@@ -85,6 +90,17 @@ fn check_distinct(table: &Table, used: &[usize]) -> Result<(), DbError> {
             column.name
         ))),
     }
+}
+
+fn only_statics(table: &Table, used: &[usize]) -> bool {
+    let kinds = || used.iter().map(|index| table.columns[*index].kind);
+    kinds().any(|kind| kind == ColumnKind::Static)
+        && kinds().all(|kind| matches!(kind, ColumnKind::Static | ColumnKind::PartitionKey))
+}
+
+fn restricts_rows(restrictions: &Restrictions) -> bool {
+    let clustering = &restrictions.clustering;
+    !clustering.prefix.is_empty() || clustering.lower.is_some() || clustering.upper.is_some()
 }
 
 /// Whether ORDER BY asks for the rows backwards.

@@ -63,7 +63,7 @@ impl Analysis<'_> {
                 None if !self.of_column(column).is_empty() => {
                     self.filtering = Some(DbError::invalid(
                         "Only EQ and IN relation are supported on the partition key (unless you use the token() \
-                         function or allow filtering)",
+                         function or ALLOW FILTERING)",
                     ));
                 }
                 None => {}
