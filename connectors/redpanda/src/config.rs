@@ -186,7 +186,7 @@ pub(crate) struct Creation {
 }
 
 fn default_linger() -> HumanDuration {
-    HumanDuration::from(std::time::Duration::from_millis(5))
+    HumanDuration::from(std::time::Duration::from_millis(1))
 }
 
 fn default_batch() -> ByteSize {

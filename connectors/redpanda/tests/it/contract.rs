@@ -68,17 +68,15 @@ impl Fixture {
         self.flickering.store(true, Ordering::Release);
         let (broker, flickering) = (Arc::clone(&self.broker), Arc::clone(&self.flickering));
         tokio::spawn(async move {
-            let steps: [(Duration, fn(&RedpandaDev) -> std::io::Result<()>); 2] = [
-                (Duration::from_millis(900), RedpandaDev::resume),
-                (Duration::from_millis(200), RedpandaDev::pause),
-            ];
-            for (wait, step) in steps.into_iter().cycle() {
-                tokio::time::sleep(wait).await;
-                if !flickering.load(Ordering::Acquire) {
-                    return;
+            while flickering.load(Ordering::Acquire) {
+                tokio::time::sleep(Duration::from_millis(900)).await;
+                broker.resume().unwrap();
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                if flickering.load(Ordering::Acquire) {
+                    broker.pause().unwrap();
                 }
-                step(&broker).unwrap();
             }
+            broker.resume().unwrap();
         });
     }
 }

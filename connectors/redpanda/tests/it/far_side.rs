@@ -54,24 +54,31 @@ pub(crate) async fn deliver(sink: &dyn Sink, records: Vec<Record>, deadline: Dur
 
 /// Everything in a topic, partition after partition.
 pub(crate) fn read(broker: &RedpandaDev, topic: &str) -> Vec<Record> {
-    let ends: Vec<i64> = (0..).map_while(|partition| broker.end_offset(topic, partition)).collect();
+    read_at(&broker.address().to_string(), topic)
+}
+
+/// The same of any broker.
+pub(crate) fn read_at(brokers: &str, topic: &str) -> Vec<Record> {
     let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", broker.address().to_string())
+        .set("bootstrap.servers", brokers)
         .set("broker.address.family", "v4")
         .set("group.id", "reader")
+        .set("fetch.queue.backoff.ms", "5")
         .create()
         .unwrap();
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
     let mut from = TopicPartitionList::new();
-    for partition in (0..).take(ends.len()) {
-        from.add_partition_offset(topic, partition, Offset::Offset(0)).unwrap();
+    let (mut partitions, mut wanted) = (vec![Vec::new(); metadata.topics()[0].partitions().len()], 0);
+    for partition in (0..).take(partitions.len()) {
+        let (start, end) = consumer.fetch_watermarks(topic, partition, PATIENCE).unwrap();
+        from.add_partition_offset(topic, partition, Offset::Offset(start)).unwrap();
+        wanted += usize::try_from(end - start).unwrap();
     }
     consumer.assign(&from).unwrap();
-    let wanted: usize = ends.iter().map(|end| usize::try_from(*end).unwrap()).sum();
-    let mut partitions = vec![Vec::new(); ends.len()];
     let started = tokio::time::Instant::now();
     while partitions.iter().map(Vec::len).sum::<usize>() < wanted {
         let read: Vec<_> = partitions.iter().map(Vec::len).collect();
-        assert!(started.elapsed() < PATIENCE, "the reader got stuck in {topic} at {read:?} of {ends:?}");
+        assert!(started.elapsed() < PATIENCE, "the reader got stuck in {topic} at {read:?} of {wanted}");
         if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
             partitions[usize::try_from(message.partition()).unwrap()].push(record_of(&message));
         }

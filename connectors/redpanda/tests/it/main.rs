@@ -6,4 +6,5 @@ mod delivery;
 mod far_side;
 mod injected;
 mod outages;
+mod real;
 mod refusals;
