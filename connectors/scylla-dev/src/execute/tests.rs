@@ -1,5 +1,6 @@
 //! Statements run without sockets: what they leave and what they show.
 mod anything;
+mod captured;
 mod collections;
 mod conditional;
 mod database;
