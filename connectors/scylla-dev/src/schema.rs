@@ -1,5 +1,6 @@
 //! What exists: keyspaces, tables, columns and types. A schema is immutable once shared; a change makes a new one.
 mod changes;
+mod checks;
 mod key;
 mod log_table;
 mod options;

@@ -2,14 +2,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use scylla_cql::frame::response::result::{ColumnType, NativeType, UserDefinedType};
+use scylla_cql::frame::response::result::UserDefinedType;
 use uuid::Uuid;
 
+use super::checks::{arrange, check_name, check_replication, mentions, refuse_system, sort_columns};
 use super::table::log_name;
 use super::{Column, ColumnKind, Keyspace, Partitioner, Schema, Table, TableId, TableOptions};
 use crate::error::DbError;
+use crate::value::CqlType;
 use crate::value::order::Direction;
-use crate::value::{CqlType, types};
 
 /// What `CREATE KEYSPACE` and `ALTER KEYSPACE` say.
 #[derive(Debug, Clone)]
@@ -317,102 +318,3 @@ impl Schema {
 
 /// A log table that has no id yet.
 pub(crate) const UNASSIGNED: TableId = TableId(0);
-
-fn refuse_system(keyspace: &str) -> Result<(), DbError> {
-    if super::is_system(keyspace) {
-        return Err(DbError::unauthorized(format!("{keyspace} keyspace is not user-modifiable.")));
-    }
-    Ok(())
-}
-
-fn check_name(what: &str, name: &str) -> Result<(), DbError> {
-    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if plain && name.len() <= 192 {
-        return Ok(());
-    }
-    Err(DbError::invalid(format!(
-        "{what} names shouldn't be more than 192 characters long, nor empty, nor hold other than letters, digits and underscores (got \"{name}\")"
-    )))
-}
-
-fn check_replication(replication: &BTreeMap<String, String>) -> Result<(), DbError> {
-    let Some(class) = replication.get("class") else {
-        return Err(DbError::config("Missing mandatory replication strategy class"));
-    };
-    let class = class.rsplit('.').next().unwrap_or(class);
-    if !matches!(class, "SimpleStrategy" | "NetworkTopologyStrategy" | "LocalStrategy" | "EverywhereStrategy")
-    {
-        return Err(DbError::config(format!("Unable to find replication strategy class '{class}'")));
-    }
-    for (name, value) in replication.iter().filter(|(name, _)| *name != "class") {
-        if value.parse::<u32>().is_err() {
-            return Err(DbError::config(format!(
-                "Replication factor must be numeric; found {value} for {name}"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Checks the columns of a new table and puts them in the order of `SELECT *`.
-fn arrange(definitions: Vec<ColumnDefinition>) -> Result<Vec<Column>, DbError> {
-    let clustering = definitions.iter().any(|column| column.kind == ColumnKind::Clustering);
-    let mut columns: Vec<Column> = Vec::with_capacity(definitions.len());
-    for definition in definitions {
-        let ColumnDefinition { name, kind, typ, direction } = definition;
-        if columns.iter().any(|column| *column.name == *name) {
-            return Err(DbError::invalid(format!("Multiple definition of identifier {name}")));
-        }
-        if matches!(kind, ColumnKind::PartitionKey | ColumnKind::Clustering) {
-            check_key_type(&name, &typ)?;
-        }
-        if kind == ColumnKind::Static && !clustering {
-            return Err(DbError::invalid(
-                "Static columns are only useful (and thus allowed) if the table has at least one clustering column",
-            ));
-        }
-        if typ == ColumnType::Native(NativeType::Counter) {
-            return Err(DbError::invalid("counter columns are not supported by this server"));
-        }
-        columns.push(Column { id: 0, name: name.into(), kind, typ, direction });
-    }
-    if !columns.iter().any(|column| column.kind == ColumnKind::PartitionKey) {
-        return Err(DbError::invalid("No PRIMARY KEY specified (exactly one required)"));
-    }
-    sort_columns(&mut columns);
-    for (id, column) in columns.iter_mut().enumerate() {
-        column.id = id as u16;
-    }
-    Ok(columns)
-}
-
-fn check_key_type(name: &str, typ: &CqlType) -> Result<(), DbError> {
-    if types::is_multi_cell(typ) {
-        let message = format!(
-            "Invalid non-frozen collection type {} for PRIMARY KEY component {name}",
-            types::name(typ)
-        );
-        return Err(DbError::invalid(message));
-    }
-    if *typ == ColumnType::Native(NativeType::Duration) {
-        return Err(DbError::invalid(format!("duration type is not supported for PRIMARY KEY part {name}")));
-    }
-    Ok(())
-}
-
-/// Key columns keep their order; static and regular ones are sorted by name.
-pub(super) fn sort_columns(columns: &mut [Column]) {
-    columns.sort_by(|l, r| {
-        let name = |column: &Column| {
-            matches!(column.kind, ColumnKind::Static | ColumnKind::Regular).then(|| Arc::clone(&column.name))
-        };
-        l.kind.cmp(&r.kind).then_with(|| name(l).cmp(&name(r)))
-    });
-}
-
-fn mentions(typ: &CqlType, keyspace: &str, name: &str) -> bool {
-    types::walk(typ, &mut |typ| {
-        matches!(typ, ColumnType::UserDefinedType { definition, .. }
-            if definition.keyspace == keyspace && definition.name == name)
-    })
-}

@@ -88,7 +88,7 @@ fn fresh(base: &Table, name: String) -> Table {
     for (name, kind, typ) in columns(base) {
         push(&mut log, &name, kind, typ);
     }
-    super::changes::sort_columns(&mut log.columns);
+    super::checks::sort_columns(&mut log.columns);
     log
 }
 
@@ -103,7 +103,7 @@ fn synced(log: &Table, base: &Table) -> Table {
             push(&mut log, &name, kind, typ);
         }
     }
-    super::changes::sort_columns(&mut log.columns);
+    super::checks::sort_columns(&mut log.columns);
     log
 }
 

@@ -154,8 +154,110 @@ fn contents(store: &Store, table: &Table) -> Vec<String> {
     })
 }
 
+/// Of a row: its key (`None` for the static row), the marker's time, values with their times.
+type Seen = (Option<i32>, Option<i64>, Vec<(i32, i64)>);
+
+/// A value as the model knows it: write time, dead, expires, TTL inverted, value; the greatest wins.
+type Candidate = (i64, bool, Option<(u32, u32)>, i32);
+
+/// The winner, if it is newer than `shadow` and lives at `now`.
+fn survivor(candidates: impl Iterator<Item = Candidate>, shadow: i64, now: u32) -> Option<(i32, i64)> {
+    let (time, dead, expiry, value) = candidates.max()?;
+    let expired = expiry.is_some_and(|(expires, _)| expires <= now);
+    (time > shadow && !dead && !expired).then_some((value, time))
+}
+
+/// What there is to read after these writes, worked out from all of them at once.
+fn model(writes: &[Write], now: u32) -> Vec<Seen> {
+    let written_at = (NOW / 1_000_000) as u32;
+    let newest =
+        |covers: &dyn Fn(&Write) -> Option<i64>| writes.iter().filter_map(covers).max().unwrap_or(i64::MIN);
+    let candidate = |time: i64, value: Option<i32>, ttl: u32| -> Candidate {
+        let expiry = (ttl > 0).then(|| (written_at + ttl, u32::MAX - ttl));
+        (time, value.is_none(), expiry, value.unwrap_or(0))
+    };
+    let partition = newest(&|write| match write {
+        Write::DeletePartition { time } => Some(*time),
+        _ => None,
+    });
+    let mut rows = Vec::new();
+    let statics = writes.iter().filter_map(|write| match write {
+        Write::Static { s, time } => Some(candidate(*time, *s, 0)),
+        _ => None,
+    });
+    if let Some(s) = survivor(statics, partition, now) {
+        rows.push((None, None, vec![s]));
+    }
+    for row in 0..6 {
+        let shadow = newest(&|write| match write {
+            Write::DeleteRow { c, time } if *c == row => Some(*time),
+            Write::DeleteRange { from, to, time } if (*from..*to).contains(&row) => Some(*time),
+            _ => None,
+        });
+        let shadow = shadow.max(partition);
+        let cell = |pick: &dyn Fn(&Write) -> Option<Candidate>| {
+            survivor(writes.iter().filter_map(pick), shadow, now)
+        };
+        let marker = cell(&|write| match write {
+            Write::Insert { c, time, ttl, .. } if *c == row => Some(candidate(*time, Some(0), *ttl)),
+            _ => None,
+        });
+        let v = cell(&|write| match write {
+            Write::Insert { c, v, time, ttl } if *c == row => Some(candidate(*time, Some(*v), *ttl)),
+            Write::Update { c, v, time, .. } if *c == row => Some(candidate(*time, *v, 0)),
+            _ => None,
+        });
+        let w = cell(&|write| match write {
+            Write::Update { c, w, time, .. } if *c == row => Some(candidate(*time, *w, 0)),
+            _ => None,
+        });
+        let values: Vec<_> = v.into_iter().chain(w).collect();
+        if marker.is_some() || !values.is_empty() {
+            rows.push((Some(row), marker.map(|(_, time)| time), values));
+        }
+    }
+    rows
+}
+
+/// The same of the store.
+fn observed(store: &Store, table: &Table) -> Vec<Seen> {
+    let number = |bytes: &[u8]| i32::from_be_bytes(bytes.try_into().unwrap());
+    let show = |row: &LiveRow<'_>| {
+        let c = table.clustering_values(row.place()).first().map(|value| number(value));
+        let cells = table.value_columns().iter().filter_map(|column| row.cell(column));
+        let values = cells.map(|cell| (number(cell.value), cell.stamp.timestamp)).collect();
+        (c, row.marker().map(|marker| marker.timestamp), values)
+    };
+    store.read(|snapshot| {
+        let mut seen = Vec::new();
+        for partition in snapshot.partitions(table, TokenRange::all(), None) {
+            seen.extend(partition.static_row().iter().map(show));
+            let whole = partition.for_each_row(&[ClusteringRange::all()], Order::Forward, |row| {
+                seen.push(show(row));
+                ControlFlow::Continue(())
+            });
+            assert!(whole.is_continue());
+        }
+        seen
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_store_agrees_with_a_naive_model(
+        writes in proptest::collection::vec(write(), 1..30),
+        later in 0..4_u64,
+    ) {
+        let (store, clock) = store();
+        let table = table(&store, TableOptions::default());
+        for write in &writes {
+            store.write(|transaction| transaction.apply(vec![mutation(&table, write)])).unwrap();
+        }
+        clock.advance(Duration::from_secs(later));
+        prop_assert_eq!(observed(&store, &table), model(&writes, clock.seconds()));
+    }
 
     #[test]
     fn any_order_of_writes_converges(
