@@ -6,23 +6,34 @@ use std::time::Duration;
 
 use rdkafka::error::RDKafkaErrorCode;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, timeout};
 use weir_sdk::{Error, ErrorKind};
 
 use crate::errors;
 
 /// How long all brokers may be down before it counts: a connection that was cut is back within some tens of
 /// milliseconds, and librdkafka says "all brokers down" for a cut connection too.
-pub(crate) const GRACE: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_millis(500);
+
+/// A complaint older than this tells nothing: librdkafka never says that a broker is back, but while one is gone and
+/// wanted it complains anew with every attempt to connect. An idle connection that was closed is complained of once.
+const FRESH: Duration = Duration::from_secs(3);
 
 /// Shared by the producers that a sink has one after the other.
 #[derive(Debug)]
 pub(crate) struct FarSide {
-    down: watch::Sender<Option<Error>>,
+    down: watch::Sender<Option<Down>>,
     /// The same, for the one look each delivery report takes.
     is_down: AtomicBool,
     /// The last complaint about a single connection: why, when all are down.
     complaint: Mutex<Option<Error>>,
+}
+
+/// All brokers are down.
+#[derive(Clone, Debug)]
+struct Down {
+    why: Error,
+    last_complaint: Instant,
 }
 
 impl FarSide {
@@ -42,19 +53,19 @@ impl FarSide {
 
     /// librdkafka complained of a connection, or of all of them.
     pub(crate) fn complained(&self, code: RDKafkaErrorCode, reason: &str) {
+        let last_complaint = Instant::now();
         let mut complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
-        if code != RDKafkaErrorCode::AllBrokersDown {
-            let error = errors::of(code).context(reason);
-            // Wrong credentials are why; the refused connections that follow are not.
-            if complaint.as_ref().is_none_or(|known| known.kind() != ErrorKind::Auth) {
-                *complaint = Some(error);
-            }
-            return;
+        let all_down = code == RDKafkaErrorCode::AllBrokersDown;
+        // Wrong credentials are why; the refused connections that follow are not.
+        let says_more = complaint.as_ref().is_none_or(|known| known.kind() != ErrorKind::Auth);
+        if !all_down && says_more {
+            *complaint = Some(errors::of(code).context(reason));
         }
-        let why = complaint.clone().unwrap_or_else(|| errors::of(code));
-        drop(complaint);
-        self.is_down.store(true, Ordering::Relaxed);
-        self.down.send_if_modified(|down| down.replace(why).is_none());
+        if all_down || self.is_down.load(Ordering::Relaxed) {
+            let why = complaint.clone().unwrap_or_else(|| errors::of(code));
+            self.is_down.store(true, Ordering::Relaxed);
+            self.down.send_replace(Some(Down { why, last_complaint }));
+        }
     }
 
     /// The last complaint since a broker answered.
@@ -65,36 +76,25 @@ impl FarSide {
     /// Ends when all brokers have been down for [`GRACE`], with the reason. Otherwise never.
     pub(crate) async fn gone(&self) -> Error {
         let mut down = self.down.subscribe();
+        let is_fresh =
+            |down: &Option<Down>| down.as_ref().is_some_and(|down| down.last_complaint.elapsed() < FRESH);
         loop {
-            if wait_until(&mut down, Option::is_some).await.is_none() {
+            if down.wait_for(is_fresh).await.is_err() {
                 return std::future::pending().await;
             }
-            tokio::select! {
-                biased;
-                _ = wait_until(&mut down, Option::is_none) => {}
-                () = sleep(GRACE) => {
-                    if let Some(why) = down.borrow().clone() {
-                        return why;
-                    }
-                }
+            let is_back = timeout(GRACE, down.wait_for(Option::is_none)).await.is_ok();
+            if !is_back && let Some(down) = down.borrow().clone() {
+                return down.why;
             }
         }
     }
 }
 
-/// Waits for a state; none when the sender has gone.
-async fn wait_until(
-    down: &mut watch::Receiver<Option<Error>>,
-    state: impl Fn(&Option<Error>) -> bool,
-) -> Option<()> {
-    down.wait_for(|down| state(down)).await.ok().map(drop)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{FarSide, GRACE};
+    use super::{FRESH, FarSide, GRACE};
     use rdkafka::error::RDKafkaErrorCode::{AllBrokersDown, Authentication, BrokerTransportFailure};
-    use tokio::time::{Instant, timeout};
+    use tokio::time::{Instant, sleep, timeout};
     use weir_sdk::ErrorKind;
 
     #[tokio::test(start_paused = true)]
@@ -105,6 +105,16 @@ mod tests {
         assert!(timeout(GRACE / 2, far_side.gone()).await.is_err());
         far_side.answered();
         assert!(timeout(GRACE * 10, far_side.gone()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_complaint_tells_nothing_until_it_is_repeated() {
+        let far_side = FarSide::new();
+        far_side.complained(AllBrokersDown, "an idle connection was closed");
+        sleep(FRESH).await;
+        assert!(timeout(GRACE * 10, far_side.gone()).await.is_err());
+        far_side.complained(BrokerTransportFailure, "127.0.0.1:1/1: Connection refused");
+        assert!(far_side.gone().await.message().starts_with("127.0.0.1:1/1: Connection refused"));
     }
 
     #[tokio::test(start_paused = true)]

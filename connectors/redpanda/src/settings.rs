@@ -6,7 +6,7 @@ use weir_sdk::config::Secret;
 use crate::config::{Compression, Mechanism, RedpandaConfig, Sasl, Tls, Verify};
 
 /// What never changes, each for a reason.
-const FIXED: [(&str, &str); 12] = [
+const FIXED: [(&str, &str); 13] = [
     ("acks", "all"),
     // librdkafka's own retries repeat nothing.
     ("enable.idempotence", "true"),
@@ -23,6 +23,7 @@ const FIXED: [(&str, &str); 12] = [
     ("reconnect.backoff.max.ms", "500"),
     // A broker that hangs is noticed before the host's patience ends; the default is a minute.
     ("socket.timeout.ms", "10000"),
+    ("socket.connection.setup.timeout.ms", "10000"),
     ("socket.keepalive.enable", "true"),
     // A topic that does not exist is reported after 5 s; the default is 30.
     ("topic.metadata.propagation.max.ms", "5000"),
