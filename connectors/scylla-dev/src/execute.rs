@@ -30,7 +30,7 @@ pub(crate) use batch::{applied_specs, result_columns};
 pub use plan::Prepared;
 
 use crate::error::DbError;
-use crate::outcome::{BatchKind, BoundValue, Outcome, QueryOptions, Session};
+use crate::outcome::{BatchKind, BoundValue, Outcome, QueryOptions};
 use crate::storage::Store;
 use crate::value::check;
 use plan::Plan;
@@ -39,7 +39,6 @@ use term::Env;
 /// Runs a statement with these values, one for each bind variable.
 pub fn run(
     store: &Store,
-    _session: &Session,
     prepared: &Prepared,
     values: &[BoundValue],
     options: &QueryOptions,
@@ -65,7 +64,6 @@ pub fn run(
 /// Runs a batch of INSERT, UPDATE and DELETE.
 pub fn run_batch(
     store: &Store,
-    _session: &Session,
     kind: BatchKind,
     statements: &[(Arc<Prepared>, Vec<BoundValue>)],
     options: &QueryOptions,

@@ -5,8 +5,8 @@
 //!   `bind_specs() -> &Specs`, `partition_key_markers() -> &[u16]` (which markers make the partition key, empty when not
 //!   all are known), `result_specs() -> Option<&Specs>`, `is_conditional() -> bool`, and
 //!   `is_current(&Schema) -> bool` (else the client is told to prepare again);
-//! * `execute::run(&Store, &Session, &Prepared, &[BoundValue], &QueryOptions) -> Result<Outcome, DbError>`, or
-//!   `execute::run_batch(&Store, &Session, BatchKind, &[(Arc<Prepared>, Vec<BoundValue>)], &QueryOptions)`.
+//! * `execute::run(&Store, &Prepared, &[BoundValue], &QueryOptions) -> Result<Outcome, DbError>`, or
+//!   `execute::run_batch(&Store, BatchKind, &[(Arc<Prepared>, Vec<BoundValue>)], &QueryOptions)`.
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};

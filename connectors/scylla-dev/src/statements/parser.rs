@@ -1,4 +1,7 @@
 //! Recursive descent from tokens to the syntax tree; each submodule holds one family of statements.
+//!
+//! Written by hand: no kept crate speaks ScyllaDB's dialect (BYPASS CACHE, USING TIMEOUT, SCYLLA_TIMEUUID_LIST_INDEX), the
+//! places in its messages must be ScyllaDB's, and what is left out must be refused by its name.
 mod ddl;
 mod modify;
 mod relation;

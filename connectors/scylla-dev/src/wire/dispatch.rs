@@ -99,7 +99,7 @@ fn query(
     let schema = server.store.schema();
     let prepared = statements::prepare(text, state.session.keyspace.as_deref(), &schema)?;
     let values = parameters.values.in_order(prepared.bind_specs())?;
-    let outcome = execute::run(&server.store, &state.session, &prepared, &values, &parameters.options)?;
+    let outcome = execute::run(&server.store, &prepared, &values, &parameters.options)?;
     let reply = Reply { stream: frame.stream, skip_metadata: parameters.skip_metadata, before: &schema };
     put_outcome(server, state, &reply, outcome, out);
     Ok(())
@@ -133,8 +133,7 @@ fn execute(
     let statement = server.prepared.get(&id, &schema)?;
     server.faults.check(&statement.text)?;
     let values = parameters.values.in_order(statement.prepared.bind_specs())?;
-    let outcome =
-        execute::run(&server.store, &state.session, &statement.prepared, &values, &parameters.options)?;
+    let outcome = execute::run(&server.store, &statement.prepared, &values, &parameters.options)?;
     let reply = Reply { stream: frame.stream, skip_metadata: parameters.skip_metadata, before: &schema };
     put_outcome(server, state, &reply, outcome, out);
     Ok(())
@@ -165,8 +164,7 @@ fn batch(
         let values = request::Values::Positional(values).in_order(prepared.bind_specs())?;
         statements.push((prepared, values));
     }
-    let outcome =
-        execute::run_batch(&server.store, &state.session, request.kind, &statements, &request.options)?;
+    let outcome = execute::run_batch(&server.store, request.kind, &statements, &request.options)?;
     let reply = Reply { stream: frame.stream, skip_metadata: false, before: &schema };
     put_outcome(server, state, &reply, outcome, out);
     Ok(())

@@ -8,15 +8,14 @@ use scylla_cql::frame::response::result::{CollectionType, ColumnType, NativeType
 use crate::clock::Clock;
 use crate::error::DbError;
 use crate::execute::{self, Prepared};
-use crate::outcome::{BatchKind, BoundValue, Outcome, QueryOptions, Rows, Session};
+use crate::outcome::{BatchKind, BoundValue, Outcome, QueryOptions, Rows};
 use crate::statements;
 use crate::storage::Store;
 use crate::value::{CqlType, collection};
 
-/// A store and a session in the keyspace `ks`.
+/// A store, used from the keyspace `ks`.
 pub(super) struct Database {
     pub(super) store: Store,
-    session: Session,
     clock: Clock,
 }
 
@@ -27,8 +26,7 @@ impl Database {
     /// A store with these tables.
     pub(super) fn new(tables: &[&str]) -> Self {
         let clock = Clock::manual(START);
-        let session = Session { keyspace: Some(Arc::from("ks")) };
-        let database = Self { store: Store::new(clock.clone()), session, clock };
+        let database = Self { store: Store::new(clock.clone()), clock };
         database.run(
             "CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
         );
@@ -43,7 +41,7 @@ impl Database {
     }
 
     pub(super) fn prepare(&self, text: &str) -> Result<Prepared, DbError> {
-        statements::prepare(text, self.session.keyspace.as_deref(), &self.store.schema())
+        statements::prepare(text, Some("ks"), &self.store.schema())
     }
 
     pub(super) fn execute(
@@ -53,13 +51,13 @@ impl Database {
         options: &QueryOptions,
     ) -> Result<Outcome, DbError> {
         let prepared = self.prepare(text)?;
-        execute::run(&self.store, &self.session, &prepared, values, options)
+        execute::run(&self.store, &prepared, values, options)
     }
 
     pub(super) fn batch(&self, parts: Vec<(&str, Vec<BoundValue>)>) -> Result<Outcome, DbError> {
         let prepared = |(text, values)| Ok((Arc::new(self.prepare(text)?), values));
         let parts = parts.into_iter().map(prepared).collect::<Result<Vec<_>, DbError>>()?;
-        execute::run_batch(&self.store, &self.session, BatchKind::Logged, &parts, &QueryOptions::default())
+        execute::run_batch(&self.store, BatchKind::Logged, &parts, &QueryOptions::default())
     }
 
     /// Runs statements that must succeed.

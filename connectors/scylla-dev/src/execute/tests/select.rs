@@ -102,6 +102,37 @@ fn functions_of_time_and_bytes() {
 }
 
 #[test]
+fn functions_where_values_stand() {
+    let db = Database::new(&[
+        "CREATE TABLE g (k text PRIMARY KEY, at timestamp, d date, id uuid, t timeuuid, b blob, m map<text, timestamp>)",
+    ]);
+    db.run(
+        "INSERT INTO g (k, at, d, id, t, b, m) VALUES (blobAsText(0x6b), toTimestamp(now()), toDate(now()), uuid(), \
+         minTimeuuid('2024-01-01 00:00+0000'), textAsBlob('x'), {'now': currentTimestamp()})",
+    );
+    let millis = START / 1000;
+    db.expect(&[
+        (
+            "SELECT k, at, toUnixTimestamp(d), toTimestamp(t), b FROM g",
+            &*format!("k {millis} 1699920000000 1704067200000 0x78"),
+        ),
+        ("SELECT m FROM g WHERE k = blobAsText(0x6b)", &*format!("{{now:{millis}}}")),
+        ("SELECT k FROM g WHERE at >= toTimestamp(now()) ALLOW FILTERING", "k"),
+        ("SELECT k FROM g WHERE token(k) >= token('k') AND token(k) <= token(blobAsText(0x6b))", "k"),
+        ("SELECT k FROM g WHERE at = 1699999999999 ALLOW FILTERING", ""),
+        (
+            "SELECT max(toUnixTimestamp(at)) AS latest, toUnixTimestamp(max(at)) FROM g",
+            &*format!("{millis} {millis}"),
+        ),
+    ]);
+    assert!(
+        db.error("SELECT k FROM g WHERE at = toTimestamp(?) ALLOW FILTERING").starts_with("Ambiguous call")
+    );
+    assert!(db.error("SELECT toDate(k) FROM g").starts_with("Invalid call to function todate"));
+    db.expect(&[("SELECT k FROM g WHERE at >= toTimestamp((timeuuid) now()) ALLOW FILTERING", "k")]);
+}
+
+#[test]
 fn bound_lists_and_limits() {
     let db = filled();
     let list = |values: &[i32]| {

@@ -4,7 +4,7 @@ use scylla_cql::frame::response::result::ColumnSpec;
 use crate::clock::Clock;
 use crate::error::DbError;
 use crate::execute::{self, Prepared};
-use crate::outcome::{QueryOptions, Session};
+use crate::outcome::QueryOptions;
 use crate::statements::prepare;
 use crate::storage::Store;
 use crate::value::types;
@@ -20,10 +20,9 @@ const SCHEMA: [&str; 5] = [
 
 fn store() -> Store {
     let store = Store::new(Clock::manual(1_700_000_000_000_000));
-    let session = Session::default();
     for text in SCHEMA {
         let prepared = prepare(text, Some("ks"), &store.schema()).expect(text);
-        execute::run(&store, &session, &prepared, &[], &QueryOptions::default()).expect(text);
+        execute::run(&store, &prepared, &[], &QueryOptions::default()).expect(text);
     }
     store
 }
@@ -194,6 +193,6 @@ fn a_plan_is_out_of_date_when_its_table_changes() {
     let select = prepare("SELECT * FROM ks.cp", None, &store.schema()).expect("select");
     assert!(select.is_current(&store.schema()));
     let alter = prepare("ALTER TABLE ks.cp ADD more int", None, &store.schema()).expect("alter");
-    execute::run(&store, &Session::default(), &alter, &[], &QueryOptions::default()).expect("alter");
+    execute::run(&store, &alter, &[], &QueryOptions::default()).expect("alter");
     assert!(!select.is_current(&store.schema()));
 }
