@@ -14,6 +14,8 @@ use weir_scylla_dev::ScyllaDev;
 
 const ROWS: u32 = 200_000;
 const PIPELINE: u32 = 256;
+/// What the values of a row add up to.
+const ROW_BYTES: usize = 8 + 4 + 12 + 5 + 8 + 200;
 
 fn main() {
     // Under `cargo test --benches` one short round shows that it works.
@@ -25,11 +27,14 @@ fn main() {
     let columns = "p bigint, c int, a text, b text, d bigint, payload text, PRIMARY KEY (p, c)";
     client.query(&format!("CREATE TABLE ks.plain ({columns})"));
     client.query(&format!("CREATE TABLE ks.logged ({columns}) WITH cdc = {{'enabled': true}}"));
+    let before = resident();
     let plain = client.insert("ks.plain", rows, &schedstat);
+    let kept = (resident() - before) / u64::from(rows);
     let logged = client.insert("ks.logged", rows, &schedstat);
     let scanned = client.scan("SELECT * FROM ks.plain", rows, &schedstat);
     let log = client.scan("SELECT * FROM ks.logged_scylla_cdc_log", rows, &schedstat);
     println!("prepared insert                 {plain:>8} ns CPU");
+    println!("  memory of a row                {kept:>8} bytes for {ROW_BYTES}");
     println!(
         "prepared insert, CDC            {logged:>8} ns CPU  {:.2}x",
         logged as f64 / plain.max(1) as f64
@@ -51,6 +56,13 @@ fn serve() -> (SocketAddr, String) {
         });
     }));
     told.recv().unwrap()
+}
+
+/// Memory of the whole process, bytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
 fn cpu_nanos(schedstat: &str) -> u64 {

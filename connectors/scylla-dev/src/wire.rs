@@ -55,3 +55,6 @@ pub(crate) async fn accept(listener: TcpListener, server: Arc<Server>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
