@@ -100,9 +100,13 @@ impl Error {
         }))
     }
 
-    /// A configuration error made of problems with places; the host shows them in the pipeline file.
+    /// A configuration error made of problems with places; the message tells them all.
     pub fn config(problems: Vec<Problem>) -> Self {
-        let message = problems.first().map_or("the configuration is wrong", |first| &first.message);
+        let told = problems.iter().map(|problem| match problem.pointer.as_str() {
+            "" => problem.message.clone(),
+            pointer => format!("{pointer}: {}", problem.message),
+        });
+        let message = told.collect::<Vec<_>>().join("; ");
         Self::new(ErrorKind::Config, message).change(|inner| inner.problems = problems)
     }
 
@@ -225,6 +229,13 @@ impl From<Error> for WriteError {
 #[cfg(test)]
 mod tests {
     use super::{Error, ErrorKind};
+    use crate::config::Problem;
+
+    #[test]
+    fn a_configuration_error_tells_every_problem() {
+        let problems = vec![Problem::new("/table", "no such table"), Problem::new("", "nothing to read")];
+        assert_eq!(Error::config(problems).to_string(), "/table: no such table; nothing to read");
+    }
 
     #[test]
     fn an_error_is_pointer_sized_and_tells_its_causes() {
