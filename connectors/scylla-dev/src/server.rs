@@ -1,5 +1,5 @@
 //! Starting and stopping the server inside another process.
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,7 +124,9 @@ impl Builder {
         let listener = TcpListener::bind(self.listen).await?;
         let address = listener.local_addr()?;
         let tokens = generation::range_ends(self.vnodes);
-        let node = Node { address: address.ip(), tokens, ..Node::default() };
+        // "All addresses" is none that a client could connect to.
+        let ip = if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
+        let node = Node { address: ip, tokens, ..Node::default() };
         let store = Arc::new(Store::for_node(self.clock, node));
         let faults = Faults::new(Arc::clone(&store));
         let server = Arc::new(Server::new(Arc::clone(&store), faults));

@@ -15,6 +15,9 @@ use crate::mutation::Mutation;
 use crate::schema::{Schema, Table, TableId};
 use crate::system::{self, Node};
 
+/// Timestamps further ahead of the clock than this mean that the clock was moved back, µs.
+const CLOCK_STEP: i64 = 4_000_000;
+
 /// All data and the schema. Shared by all connections.
 #[derive(Debug)]
 pub struct Store {
@@ -127,10 +130,13 @@ impl Store {
         self.lock().tables.slot(table.id).clear();
     }
 
-    /// A write timestamp, µs since 1970, greater than every one before: the clock's time unless that was given out.
+    /// A write timestamp, µs since 1970: the clock's time, or one more than the last one if that was given out already.
     pub fn timestamp(&self) -> i64 {
         let now = self.clock.micros();
-        let next = |last: i64| now.max(last.saturating_add(1));
+        // A clock that was moved back is followed; a clock that stands still is not what this is about.
+        let next = |last: i64| {
+            if last > now.saturating_add(CLOCK_STEP) { now } else { now.max(last.saturating_add(1)) }
+        };
         let last =
             self.last_timestamp.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
         last.map_or(now, next)

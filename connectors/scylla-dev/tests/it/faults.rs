@@ -120,3 +120,15 @@ async fn log_rows_become_visible_late_with_their_own_time() {
     let micros = i64::try_from(seconds).unwrap() * 1_000_000 + i64::from(nanos) / 1000;
     assert!((written..written + 60_000_000).contains(&micros), "cdc$time is the time of the write");
 }
+
+#[tokio::test]
+async fn a_clock_moved_back_is_followed() {
+    let (server, session) = start().await;
+    run(&session, "CREATE TABLE t (p int PRIMARY KEY, v int) WITH cdc = {'enabled': true}").await;
+    server.faults().advance_clock(Duration::from_secs(7200));
+    run(&session, "INSERT INTO t (p, v) VALUES (1, 1)").await;
+    server.faults().rewind_clock(Duration::from_secs(3600));
+    run(&session, "INSERT INTO t (p, v) VALUES (1, 2)").await;
+    assert_eq!(texts(&session, "SELECT v FROM t").await, ["1"], "the write with the later timestamp");
+    assert_eq!(texts(&session, "SELECT v FROM t_scylla_cdc_log").await, ["2", "1"]);
+}
