@@ -74,7 +74,7 @@ fn a_topic_s_own_settings_and_the_lack_of_a_topic_are_enforced() {
         producer.flush(PATIENCE).unwrap();
     }
     let failures = producer.client().context().0.lock().unwrap().join(", ");
-    assert_eq!(failures, "MessageSizeTooLarge, UnknownTopic");
+    assert_eq!(failures, "MessageSizeTooLarge, UnknownTopicOrPartition");
     assert_eq!(broker.end_offset("missing", 0), None);
 }
 
