@@ -46,7 +46,11 @@ impl Records {
             let mut columns = columns.map_err(shape)?;
             let key = Key::take(&mut columns)?;
             let content = self.content(&key, columns, &mut texts)?;
-            rows.push(Row { id: key.id, content });
+            let size = match &content {
+                Content::Event(record) => record.size(),
+                Content::Skipped(_) => 0,
+            };
+            rows.push(Row { id: key.id, size, content });
         }
         Ok(rows)
     }

@@ -10,6 +10,10 @@ use super::time::begin;
 use super::visit::{Again, Stage, Visit};
 use super::{HEARTBEAT, LATE, LINGER, Reader};
 
+/// What the mark of a late record takes of a batch's room.
+const MARK: usize = LATE.len() + TRUE.len();
+const TRUE: &str = "true";
+
 impl Reader {
     /// Puts what has arrived into a batch, if it is time for one.
     pub(super) fn flush(&mut self, room: Room) -> Option<Batch> {
@@ -23,7 +27,7 @@ impl Reader {
         if !(heartbeat || late || front) {
             return None;
         }
-        let mut filling = Filling::new(room);
+        let mut filling = Filling::new(room, self.reading.as_ref().map_or(0, Queue::rows));
         self.take_late(&mut filling);
         self.take_front(&mut filling);
         if filling.records.is_empty() && !heartbeat {
@@ -39,7 +43,7 @@ impl Reader {
         let Some(queue) = &mut self.reading else { return };
         let progress = &mut self.progress;
         while let Some((part, row)) =
-            queue.take_if(|row| progress.emitted_before(&row.id) || filling.fits(row))
+            queue.take_if(|row| progress.emitted_before(&row.id) || filling.fits(row.size))
         {
             if progress.emitted_before(&row.id) {
                 continue;
@@ -47,7 +51,7 @@ impl Reader {
             self.front.count();
             progress.emit(part as u64, &row.id, row.content.kept());
             match row.content {
-                Content::Event(record) => filling.push(record),
+                Content::Event(record) => filling.push(record, row.size),
                 Content::Skipped(skip) => self.figures.passed_over(skip),
             }
         }
@@ -62,16 +66,16 @@ impl Reader {
         let now = self.cluster.server.now();
         let Some(Visit { runs, began, stage: Stage::Rows(queue, again) }) = &mut self.visit else { return };
         let progress = &mut self.progress;
-        while let Some((_, row)) = queue.take_if(|row| filling.fits(row)) {
+        while let Some((_, row)) = queue.take_if(|row| filling.fits(row.size + MARK)) {
             let wanted = wanted(&row, again, progress);
             if wanted == Wanted::No {
                 continue;
             }
             match row.content {
                 Content::Event(mut record) => {
-                    record.headers.push(LATE, "true");
+                    record.headers.push(LATE, TRUE);
                     self.figures.came_late(now - row.id.micros(), u64::from(wanted == Wanted::New));
-                    filling.push(record);
+                    filling.push(record, row.size + MARK);
                 }
                 Content::Skipped(skip) => self.figures.passed_over(skip),
             }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use weir_sdk::{Error, Record, Room};
 
 use super::fetch::Fetch;
-use super::statement::{Content, Row};
+use super::statement::Row;
 
 /// The rows of some parts on their way into batches.
 pub struct Queue {
@@ -60,11 +60,13 @@ impl Queue {
 
     /// Do the rows that wait fill the room, as far as one can tell without looking at each?
     pub fn fills(&self, room: Room) -> bool {
-        let (rows, bytes) = self.pages.iter().fold((0, 0), |(rows, bytes), page| {
-            let left = page.rows.as_slice().len();
-            (rows + left, bytes + left * page.bytes)
-        });
-        rows >= room.records || bytes >= room.bytes
+        let bytes: usize = self.pages.iter().map(|page| page.rows.len() * page.bytes).sum();
+        self.rows() >= room.records || bytes >= room.bytes
+    }
+
+    /// How many rows wait.
+    pub fn rows(&self) -> usize {
+        self.pages.iter().map(|page| page.rows.len()).sum()
     }
 
     /// Takes the next row and the index of its part if `wanted` says so.
@@ -94,21 +96,20 @@ pub struct Filling {
 }
 
 impl Filling {
-    /// An empty one.
-    pub fn new(room: Room) -> Self {
-        Self { room, bytes: 0, records: Vec::new() }
+    /// An empty one; `rows` are waiting for it.
+    pub fn new(room: Room, rows: usize) -> Self {
+        Self { room, bytes: 0, records: Vec::with_capacity(rows.min(room.records)) }
     }
 
-    /// Is there room for the row? A single record larger than the room comes alone.
-    pub fn fits(&self, row: &Row) -> bool {
-        let Content::Event(record) = &row.content else { return true };
-        let left = self.records.len() < self.room.records && self.bytes + record.size() <= self.room.bytes;
+    /// Is there room for a record of this size? A single one that is larger than the room comes alone.
+    pub fn fits(&self, size: usize) -> bool {
+        let left = self.records.len() < self.room.records && self.bytes + size <= self.room.bytes;
         self.records.is_empty() || left
     }
 
-    /// Puts a record in.
-    pub fn push(&mut self, record: Record) {
-        self.bytes += record.size();
+    /// Puts a record of this size in.
+    pub fn push(&mut self, record: Record, size: usize) {
+        self.bytes += size;
         self.records.push(record);
     }
 }

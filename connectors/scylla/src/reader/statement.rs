@@ -85,6 +85,8 @@ impl<R> Statement<R> {
 pub struct Row {
     /// Its name.
     pub id: RowId,
+    /// What it takes of a batch's room; 0 where it is no event.
+    pub size: usize,
     /// What it is to us.
     pub content: Content,
 }

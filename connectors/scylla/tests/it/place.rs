@@ -8,6 +8,7 @@ use scylla::client::session_builder::SessionBuilder;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
+use weir_scylla::reader::token::Position;
 use weir_scylla_dev::ScyllaDev;
 use weir_sdk::metrics::Metrics;
 use weir_sdk::{Checkpoint, Context, Error, Record, Room, Source, Start, TaskId};
@@ -138,6 +139,15 @@ impl Tail {
             if self.poll(ROOM).await.unwrap() > 0 {
                 since = Instant::now();
             }
+        }
+    }
+
+    /// Polls until everything written before now, by the server's clock, has been read.
+    pub(crate) async fn caught_up(&mut self, server: &ScyllaDev) {
+        let (now, begun) = (server.clock().micros(), Instant::now());
+        while Position::read(&self.checkpoint).unwrap().unwrap().main.cut < now {
+            self.poll(ROOM).await.unwrap();
+            assert!(begun.elapsed() < PATIENCE, "the front stays at {:?}", self.checkpoint);
         }
     }
 

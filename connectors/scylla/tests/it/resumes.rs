@@ -15,7 +15,7 @@ async fn an_hour_of_idleness_makes_no_gap_and_a_day_of_absence_does() {
     tail.until(1).await;
     for _ in 0..4 {
         place.server.faults().advance_clock(Duration::from_secs(900));
-        tail.quiet(Duration::from_millis(2_200)).await;
+        tail.caught_up(&place.server).await;
     }
     let checkpoint = tail.checkpoint.clone();
     drop(tail);
