@@ -72,7 +72,9 @@ impl Schema {
     /// Changes a keyspace's replication and durable writes.
     pub fn alter_keyspace(&mut self, definition: KeyspaceDefinition) -> Result<(), DbError> {
         check_replication(&definition.replication)?;
-        let keyspace = self.keyspace_mut(&definition.name)?;
+        let keyspace = self
+            .keyspace_mut(&definition.name)?
+            .ok_or_else(|| DbError::invalid(format!("Unknown keyspace {}", definition.name)))?;
         keyspace.replication = definition.replication;
         keyspace.durable_writes = definition.durable_writes;
         Ok(())
@@ -80,7 +82,8 @@ impl Schema {
 
     /// Removes a keyspace with all that is in it.
     pub fn drop_keyspace(&mut self, name: &str) -> Result<(), DbError> {
-        self.keyspace_mut(name)?;
+        self.keyspace_mut(name)?
+            .ok_or_else(|| DbError::config(format!("Cannot drop non existing keyspace '{name}'.")))?;
         self.keyspaces.remove(name);
         Ok(())
     }
@@ -188,6 +191,15 @@ impl Schema {
             return Err(DbError::invalid(format!("Cannot rename non PRIMARY KEY part {from}")));
         }
         changed.columns[index].name = Arc::from(to);
+        if let Some(log) = &changed.cdc_log {
+            // The log's column is renamed too, so that what it holds stays.
+            let mut log = (*log.table).clone();
+            log.columns
+                .iter_mut()
+                .filter(|column| *column.name == *from)
+                .for_each(|column| column.name = to.into());
+            self.insert(Arc::new(log))?;
+        }
         self.put_table(changed).map(drop)
     }
 
@@ -213,7 +225,7 @@ impl Schema {
         {
             return Err(DbError::unauthorized(format!("Cannot DROP cdc log table {name}")));
         }
-        let keyspace = self.keyspace_mut(keyspace)?;
+        let keyspace = self.existing_mut(keyspace)?;
         keyspace.tables.remove(name);
         if table.cdc_log.is_some() {
             keyspace.tables.remove(log_name(name).as_str());
@@ -236,7 +248,7 @@ impl Schema {
             keyspace: keyspace.to_owned().into(),
             field_types: fields.into_iter().map(|(name, typ)| (name.into(), typ)).collect(),
         };
-        self.keyspace_mut(keyspace)?.types.insert(name.to_owned(), Arc::new(definition));
+        self.existing_mut(keyspace)?.types.insert(name.to_owned(), Arc::new(definition));
         Ok(())
     }
 
@@ -262,7 +274,7 @@ impl Schema {
             );
             return Err(DbError::invalid(message));
         }
-        self.keyspace_mut(keyspace)?.types.remove(name);
+        self.existing_mut(keyspace)?.types.remove(name);
         Ok(())
     }
 
@@ -304,10 +316,15 @@ impl Schema {
         Ok((**table).clone())
     }
 
-    fn keyspace_mut(&mut self, name: &str) -> Result<&mut Keyspace, DbError> {
+    fn keyspace_mut(&mut self, name: &str) -> Result<Option<&mut Keyspace>, DbError> {
         refuse_system(name)?;
-        let keyspace = self.keyspaces.get_mut(name).map(Arc::make_mut);
-        keyspace.ok_or_else(|| DbError::invalid(format!("Can't find a keyspace {name}")))
+        Ok(self.keyspaces.get_mut(name).map(Arc::make_mut))
+    }
+
+    /// The keyspace of something that was found in it.
+    fn existing_mut(&mut self, name: &str) -> Result<&mut Keyspace, DbError> {
+        let missing = || DbError::invalid(format!("Can't find a keyspace {name}"));
+        self.keyspace_mut(name)?.ok_or_else(missing)
     }
 
     fn new_table_id(&mut self) -> TableId {

@@ -51,7 +51,9 @@ impl<'a> Snapshot<'a> {
 
     /// The partition with this key, if anything is stored in it.
     pub fn partition(&self, table: &'a Table, key: &PartitionKey) -> Option<PartitionView<'a>> {
-        let (key, partition) = self.tables.get(table.id)?.get_key_value(key)?;
+        // The token before all others is that of no partition: a CDC log is asked for what is no stream id.
+        let (key, partition) =
+            self.tables.get(table.id)?.get_key_value(key).filter(|_| key.token != i64::MIN)?;
         Some(PartitionView { table, key, partition, now: self.seconds() })
     }
 

@@ -244,6 +244,9 @@ async fn the_log_is_protected_and_follows_the_table() {
     run(&session, "ALTER TABLE t WITH cdc = {'enabled': true}").await;
     run(&session, "INSERT INTO t (pk, ck, w) VALUES (1, 1, 7)").await;
     assert_eq!(log(&session, "t", "w, \"cdc$deleted_w\"").await, ["0 2 5 -", "0 2 7 -"]);
+    run(&session, "ALTER TABLE t RENAME ck TO place").await;
+    assert_eq!(log(&session, "t", "place, w").await, ["0 2 1 5", "0 2 1 7"]);
+    assert!(refused(&session, "ALTER TABLE t_scylla_cdc_log ADD x int").await.contains("Cannot alter"));
     run(&session, "DROP TABLE t").await;
     assert!(refused(&session, "SELECT * FROM t_scylla_cdc_log").await.contains("unconfigured table"));
 }
