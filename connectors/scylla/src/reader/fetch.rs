@@ -20,11 +20,11 @@ pub struct Fetch<R> {
     parts: Vec<Progress>,
     running: usize,
     tasks: JoinSet<()>,
-    pages: mpsc::Receiver<Answer<R>>,
-    sender: mpsc::Sender<Answer<R>>,
+    pages: mpsc::Receiver<Given<R>>,
+    sender: mpsc::Sender<Given<R>>,
 }
 
-type Answer<R> = (usize, Result<Page<R>, Error>);
+type Given<R> = (usize, Result<Page<R>, Error>);
 
 struct Progress {
     part: Part,
@@ -107,22 +107,32 @@ impl<R: Send + 'static> Fetch<R> {
     }
 }
 
+/// Asks for the next page before it decodes this one, so that the server and we work at the same time.
 async fn read<R>(
     statement: &Statement<R>,
     index: usize,
     part: &Part,
-    mut state: PagingState,
-    pages: &mpsc::Sender<Answer<R>>,
+    state: PagingState,
+    pages: &mpsc::Sender<Given<R>>,
 ) {
-    loop {
-        let answer = statement.page(part, state).await;
-        let next = answer.as_ref().ok().and_then(|page| page.next.clone());
-        if pages.send((index, answer)).await.is_err() {
+    let mut asked = Some(statement.ask(part, state).await);
+    while let Some(answer) = asked.take() {
+        let next = answer.as_ref().ok().and_then(|answer| answer.next.clone());
+        let ask = async {
+            match next {
+                Some(state) => Some(statement.ask(part, state).await),
+                None => None,
+            }
+        };
+        let give = async {
+            let page = answer.and_then(|answer| statement.decode(answer));
+            let decoded = page.is_ok();
+            pages.send((index, page)).await.is_ok() && decoded
+        };
+        let (following, goes_on) = tokio::join!(ask, give);
+        if !goes_on {
             return;
         }
-        match next {
-            Some(next) => state = next,
-            None => return,
-        }
+        asked = following;
     }
 }

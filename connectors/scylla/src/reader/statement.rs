@@ -68,16 +68,27 @@ impl<R> Statement<R> {
     }
 
     /// Asks for one page.
-    pub async fn page(&self, part: &Part, state: PagingState) -> Result<Page<R>, Error> {
+    pub async fn ask(&self, part: &Part, state: PagingState) -> Result<Answer, Error> {
         let streams: Vec<&[u8]> = part.streams.iter().map(|stream| stream.0.as_slice()).collect();
-        let answer =
-            self.session.execute_single_page(&self.prepared, (streams, part.from, part.to), state).await;
+        let values = (streams, part.from, part.to);
+        let answer = self.session.execute_single_page(&self.prepared, values, state).await;
         let (answer, next) = answer.map_err(|error| error.classify().context("read the log"))?;
-        let answer = answer.into_rows_result().map_err(shape)?;
-        let rows = (self.decode)(&answer)?;
-        let next = next.into_paging_control_flow().continue_value();
-        Ok(Page { rows, bytes: answer.rows_bytes_size(), next })
+        let rows = answer.into_rows_result().map_err(shape)?;
+        Ok(Answer { rows, next: next.into_paging_control_flow().continue_value() })
     }
+
+    /// Turns an answer into rows.
+    pub fn decode(&self, answer: Answer) -> Result<Page<R>, Error> {
+        let rows = (self.decode)(&answer.rows)?;
+        Ok(Page { rows, bytes: answer.rows.rows_bytes_size(), next: answer.next })
+    }
+}
+
+/// One page as it came.
+pub struct Answer {
+    rows: QueryRowsResult,
+    /// Where the next page begins; `None` after the last one.
+    pub next: Option<PagingState>,
 }
 
 /// A row of the log with its content.
