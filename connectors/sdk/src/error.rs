@@ -20,6 +20,7 @@ struct Inner {
     message: String,
     advice: Option<String>,
     retry_after: Option<Duration>,
+    attempts: u32,
     problems: Vec<Problem>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -95,6 +96,7 @@ impl Error {
             message: message.into(),
             advice: None,
             retry_after: None,
+            attempts: 1,
             problems: Vec::new(),
             source: None,
         }))
@@ -120,6 +122,12 @@ impl Error {
     #[must_use]
     pub fn retry_after(self, wait: Duration) -> Self {
         self.change(|inner| inner.retry_after = Some(wait))
+    }
+
+    /// How often it was tried before this error was given as the answer.
+    #[must_use]
+    pub fn attempted(self, attempts: u32) -> Self {
+        self.change(|inner| inner.attempts = attempts)
     }
 
     /// The error below this one.
@@ -152,6 +160,11 @@ impl Error {
     /// How long the far side asked us to wait.
     pub fn wait_hint(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// How often it was tried before this error was given as the answer; at least 1.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
     }
 
     /// Problems with places in the configuration.

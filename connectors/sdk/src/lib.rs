@@ -9,6 +9,7 @@
 //! * [`checkpoint`]: [`Checkpoint`], [`Batch`], and what "covers" means
 //! * [`source`], [`sink`], [`transform`]: the three traits
 //! * [`error`]: [`Error`] and [`ErrorKind`], which alone decides what the host does next
+//! * [`dead_letter`]: a failed record with its reason, as a record again and back
 //! * [`connector`]: typed connectors for authors, erased factories for the host
 //! * [`config`]: reading typed configuration with every problem reported at once
 //! * [`store`], [`context`], [`metrics`], [`backoff`]: what the host lends and what it needs
@@ -20,6 +21,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod connector;
 pub mod context;
+pub mod dead_letter;
 pub mod error;
 pub mod metrics;
 pub mod record;
@@ -35,6 +37,7 @@ pub use backoff::Backoff;
 pub use checkpoint::{Batch, Checkpoint, Offset, Partition};
 pub use connector::{SinkConnector, SinkFactory, SourceConnector, SourceFactory};
 pub use context::Context;
+pub use dead_letter::DeadLetter;
 pub use error::{Error, ErrorKind, Failed, WriteError};
 pub use record::{Header, HeaderName, Headers, Origin, Record, Records, Timestamp};
 pub use sink::{Order, Sink};

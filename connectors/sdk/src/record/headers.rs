@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 /// The headers of a record, in order; a name may occur more than once, as in Kafka. Cloning copies a pointer.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Headers(Option<Arc<Vec<Header>>>);
 
 /// One header.
@@ -54,6 +54,15 @@ impl Headers {
         Arc::make_mut(self.0.get_or_insert_default())
     }
 }
+
+/// By content: headers of which all were removed are those that never were.
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Headers {}
 
 impl Deref for Headers {
     type Target = [Header];
@@ -162,5 +171,6 @@ mod tests {
         assert_eq!(headers.get("a").unwrap(), "2");
         headers.remove("a");
         assert!(headers.is_empty());
+        assert_eq!(headers, Headers::default());
     }
 }

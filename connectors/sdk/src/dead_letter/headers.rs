@@ -1,0 +1,186 @@
+//! The headers of a dead letter: Kafka Connect's names for its tools, and our own, which say all that we know.
+//!
+//! They stand in one run behind the record's own headers, [`ID`] first. So the last [`ID`] of a record begins the facts,
+//! whatever the record's own headers are called: also a dead letter of a dead letter comes apart again.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use bytes::Bytes;
+
+use super::{DeadLetter, Facts, Stage};
+use crate::checkpoint::{Offset, Partition};
+use crate::error::{Error, ErrorKind};
+use crate::record::{Header, HeaderName, Headers, Origin, Record, Timestamp};
+use crate::store::TaskId;
+
+/// What every name of ours begins with.
+pub const OURS: &str = "weir.dlq.";
+/// What every name of Kafka Connect's begins with.
+pub const CONNECTS: &str = "__connect.errors.";
+
+/// The dead letter's id, in the form of a UUID.
+pub const ID: &str = "weir.dlq.id";
+/// The pipeline's name.
+pub const PIPELINE: &str = "weir.dlq.pipeline";
+/// The sink's name.
+pub const SINK: &str = "weir.dlq.sink";
+/// `source`, `transform` or `sink`.
+pub const STAGE: &str = "weir.dlq.stage";
+/// The connector or transform that refused the record.
+pub const REFUSED_BY: &str = "weir.dlq.refused_by";
+/// The kind of error.
+pub const KIND: &str = "weir.dlq.kind";
+/// What went wrong.
+pub const MESSAGE: &str = "weir.dlq.message";
+/// What to do about it.
+pub const ADVICE: &str = "weir.dlq.advice";
+/// How often it was tried.
+pub const ATTEMPTS: &str = "weir.dlq.attempts";
+/// When it was first given up, in microseconds since 1970; also a replayed record's.
+pub const FIRST_FAILED: &str = "weir.dlq.first_failed_us";
+/// When it was given up last, in microseconds since 1970.
+pub const LAST_FAILED: &str = "weir.dlq.last_failed_us";
+/// How often it had been replayed; also a replayed record's.
+pub const REPLAYS: &str = "weir.dlq.replays";
+/// The source's partition.
+pub const PARTITION: &str = "weir.dlq.source_partition";
+/// The source's offset, as the source's own bytes.
+pub const OFFSET: &str = "weir.dlq.source_offset";
+/// The record's own time, in microseconds since 1970.
+pub const TIMESTAMP: &str = "weir.dlq.timestamp_us";
+
+/// What a replayed record says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ReplayMarks {
+    pub(super) replays: u32,
+    pub(super) first_failed: Option<Timestamp>,
+}
+
+/// How often this record has been replayed.
+pub fn replays(headers: &Headers) -> u32 {
+    parsed(headers.get(REPLAYS)).unwrap_or(0)
+}
+
+pub(super) fn take_replay_marks(headers: &mut Headers) -> ReplayMarks {
+    let first_failed = parsed(headers.get(FIRST_FAILED)).map(Timestamp);
+    let marks = ReplayMarks { replays: replays(headers), first_failed };
+    headers.remove(REPLAYS);
+    headers.remove(FIRST_FAILED);
+    marks
+}
+
+pub(super) fn mark_replay(letter: DeadLetter) -> Record {
+    let DeadLetter { mut record, facts } = letter;
+    record.headers.set(REPLAYS, facts.replays.saturating_add(1).to_string());
+    record.headers.set(FIRST_FAILED, facts.first_failed.0.to_string());
+    record
+}
+
+pub(super) fn write(letter: DeadLetter) -> Record {
+    let DeadLetter { mut record, facts } = letter;
+    let origin = record.origin.clone();
+    let headers = &mut record.headers;
+    let mut push = |name: &'static str, value: &dyn Display| headers.push(name, value.to_string());
+    push(ID, &facts.id);
+    push(PIPELINE, &facts.task.pipeline);
+    push(SINK, &facts.task.sink);
+    push(STAGE, &facts.stage);
+    push(REFUSED_BY, &facts.refused_by);
+    push(KIND, &facts.kind);
+    push(MESSAGE, &facts.message);
+    push(ADVICE, &facts.advice);
+    push(ATTEMPTS, &facts.attempts);
+    push(FIRST_FAILED, &facts.first_failed.0);
+    push(LAST_FAILED, &facts.last_failed.0);
+    push(REPLAYS, &facts.replays);
+    push(TIMESTAMP, &record.timestamp.0);
+    push(PARTITION, &origin.partition);
+    headers.push(OFFSET, origin.offset.as_bytes().clone());
+    write_connects(headers, &facts, &origin);
+    record
+}
+
+/// Kafka Connect has a topic where we have partitions of any kind: both names are the partition's.
+fn write_connects(headers: &mut Headers, facts: &Facts, origin: &Origin) {
+    let stage = match facts.stage {
+        Stage::Source => "TASK_POLL",
+        Stage::Transform => "TRANSFORMATION",
+        Stage::Sink => "TASK_PUT",
+    };
+    headers.push("__connect.errors.topic", origin.partition.as_str().to_owned());
+    headers.push("__connect.errors.partition", origin.partition.as_str().to_owned());
+    headers.push("__connect.errors.offset", shown(origin.offset.as_bytes()));
+    headers.push("__connect.errors.connector.name", facts.task.pipeline.clone());
+    headers.push("__connect.errors.task.id", facts.task.sink.clone());
+    headers.push("__connect.errors.stage", stage);
+    headers.push("__connect.errors.class.name", facts.refused_by.clone());
+    headers.push("__connect.errors.exception.class.name", facts.kind.as_str());
+    headers.push("__connect.errors.exception.message", facts.message.clone());
+}
+
+/// Bytes as text where they are text, otherwise as `0x` and hexadecimal digits.
+fn shown(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.contains(char::is_control) => text.to_owned(),
+        _ => bytes.iter().fold("0x".to_owned(), |text, byte| text + &format!("{byte:02x}")),
+    }
+}
+
+pub(super) fn read(record: Record) -> Result<DeadLetter, Error> {
+    let is_id = |header: &Header| header.name.as_str() == ID;
+    let begin = record.headers.iter().rposition(is_id).ok_or_else(|| unreadable(ID))?;
+    let is_fact = |name: &HeaderName| name.as_str().starts_with(OURS) || name.as_str().starts_with(CONNECTS);
+    let behind = &record.headers[begin..];
+    let end = begin + behind.iter().take_while(|header| is_fact(&header.name)).count();
+    let facts: Headers = record.headers[begin..end].iter().cloned().collect();
+    // A far side may have added headers of its own behind ours; they stay.
+    let own = record.headers[..begin].iter().chain(&record.headers[end..]).cloned().collect();
+    let origin = Origin {
+        partition: Partition::from(text(&facts, PARTITION)?),
+        offset: Offset::from(facts.get(OFFSET).cloned().ok_or_else(|| unreadable(OFFSET))?),
+    };
+    let timestamp = Timestamp(value(&facts, TIMESTAMP)?);
+    let facts = Facts {
+        id: value(&facts, ID)?,
+        task: TaskId { pipeline: text(&facts, PIPELINE)?, sink: text(&facts, SINK)? },
+        stage: named(&facts, STAGE, &Stage::ALL, Stage::as_str)?,
+        refused_by: text(&facts, REFUSED_BY)?,
+        kind: named(&facts, KIND, &ErrorKind::ALL, ErrorKind::as_str)?,
+        message: text(&facts, MESSAGE)?,
+        advice: text(&facts, ADVICE)?,
+        attempts: value(&facts, ATTEMPTS)?,
+        first_failed: Timestamp(value(&facts, FIRST_FAILED)?),
+        last_failed: Timestamp(value(&facts, LAST_FAILED)?),
+        replays: value(&facts, REPLAYS)?,
+    };
+    Ok(DeadLetter { record: Record { headers: own, timestamp, origin, ..record }, facts })
+}
+
+fn text(headers: &Headers, name: &str) -> Result<String, Error> {
+    let text = headers.get(name).and_then(|value| std::str::from_utf8(value).ok());
+    text.map(str::to_owned).ok_or_else(|| unreadable(name))
+}
+
+fn value<T: FromStr>(headers: &Headers, name: &str) -> Result<T, Error> {
+    parsed(headers.get(name)).ok_or_else(|| unreadable(name))
+}
+
+fn named<T: Copy>(
+    headers: &Headers,
+    name: &str,
+    all: &[T],
+    as_str: fn(T) -> &'static str,
+) -> Result<T, Error> {
+    let text = text(headers, name)?;
+    all.iter().copied().find(|one| as_str(*one) == text).ok_or_else(|| unreadable(name))
+}
+
+fn parsed<T: FromStr>(value: Option<&Bytes>) -> Option<T> {
+    std::str::from_utf8(value?).ok()?.parse().ok()
+}
+
+fn unreadable(name: &str) -> Error {
+    let message = format!("no dead letter: header `{name}` is absent or unreadable");
+    Error::new(ErrorKind::Record, message).advice("read a place where Weir keeps dead letters")
+}
