@@ -3,11 +3,17 @@
 //! A crash can leave a torn last line; opening the file cuts it off. A write that failed half-way is cut off before
 //! the next one. The file is locked, so two sinks cannot mix their lines, and a file that was moved away or removed is
 //! followed by a new one at its path, as a log rotation wants it.
+//!
+//! * [`sink`](FileSink) on an `appender` over a `disk`: writing
+//! * [`source`](FileSource) on a `tail`: reading the same lines; `purge`: taking some of them out
 
 mod appender;
 mod config;
 mod disk;
+mod purge;
 mod sink;
+mod source;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -17,8 +23,9 @@ use async_trait::async_trait;
 use weir_sdk::config::Problem;
 use weir_sdk::{Context, Error, Sink, SinkConnector};
 
-pub use config::FileConfig;
+pub use config::{FileConfig, FileSourceConfig, Until};
 use sink::FileSink;
+pub use source::FileSource;
 
 /// The connector.
 #[derive(Clone, Copy, Debug, Default)]

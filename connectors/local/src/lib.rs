@@ -1,8 +1,8 @@
-//! Connectors of this machine: a generator source, file and stdout sinks.
+//! Connectors of this machine: a generator source, file source and sink, stdout sink.
 //!
 //! Reading order:
 //! * [`generator`]: records out of nothing but their number, at a rate, for trials and measurements
-//! * [`file`], [`stdout`]: one JSON line a record, appended and synced, or printed
+//! * [`file`], [`stdout`]: one JSON line a record, appended and synced and read back, or printed
 //! * `line`: what such a line holds; `writer`: the thread that appends in order and lets writes share a sync
 #![forbid(unsafe_code)]
 
@@ -18,7 +18,7 @@ use weir_sdk::{SinkFactory, SourceFactory, connector};
 
 /// The sources of this crate, for the list of built-in connectors.
 pub fn sources() -> Vec<Arc<dyn SourceFactory>> {
-    vec![connector::source(generator::Generator)]
+    vec![connector::source(generator::Generator), connector::source(file::FileSource)]
 }
 
 /// The sinks of this crate, for the list of built-in connectors.

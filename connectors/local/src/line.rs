@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::ser::SerializeMap as _;
-use serde::{Serialize, Serializer};
-use weir_sdk::{Headers, Record};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use weir_sdk::{Header, Headers, Origin, Record, Timestamp};
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -68,6 +68,56 @@ pub(crate) fn write(record: &Record, lines: &mut Vec<u8>) {
     serde_json::to_writer(&mut *lines, &line)
         .expect("texts and numbers are JSON, and memory takes everything");
     lines.push(b'\n');
+}
+
+/// Is it a line that was blanked? A record's line begins with a brace.
+pub(crate) fn is_blank(line: &[u8]) -> bool {
+    matches!(line.first(), None | Some(b' ' | b'\n'))
+}
+
+/// The record of a line, read at `origin`: where it was read the first time is where it is no longer.
+pub(crate) fn read(line: &[u8], origin: Origin) -> Result<Record, serde_json::Error> {
+    let Parsed { key, value, headers, timestamp_us } = serde_json::from_slice(line)?;
+    let header = |(name, value): (String, Option<Coded>)| Header {
+        name: name.into(),
+        value: value.map(|Coded(bytes)| bytes),
+    };
+    Ok(Record {
+        key: key.map(|Coded(bytes)| bytes),
+        value: value.map(|Coded(bytes)| bytes),
+        headers: headers.into_iter().map(header).collect(),
+        timestamp: Timestamp(timestamp_us),
+        origin,
+    })
+}
+
+#[derive(Deserialize)]
+struct Parsed {
+    key: Option<Coded>,
+    value: Option<Coded>,
+    headers: Vec<(String, Option<Coded>)>,
+    timestamp_us: i64,
+}
+
+/// Bytes, from text or base64.
+struct Coded(Bytes);
+
+impl<'de> Deserialize<'de> for Coded {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Text(String),
+            Base64 { base64: String },
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Text(text) => Ok(Self(text.into())),
+            Written::Base64 { base64 } => {
+                let bytes = STANDARD.decode(base64).map_err(serde::de::Error::custom)?;
+                Ok(Self(bytes.into()))
+            }
+        }
+    }
 }
 
 /// Reads lines back with a JSON reader that knows nothing of the writer.

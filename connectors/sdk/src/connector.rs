@@ -1,8 +1,8 @@
 //! Typed connectors for authors, erased factories for the host, and the bridge between.
 //!
-//! An author implements [`SourceConnector`] or [`SinkConnector`] with a config type of their own. [`source`] and
-//! [`sink`] erase that type into the factories that the host's registry holds; a loaded plugin gives the host the same
-//! factories, so nothing above knows whether a connector was linked in or loaded.
+//! An author implements [`SourceConnector`], [`SinkConnector`] or [`TransformConnector`] with a config type of their
+//! own. [`source`], [`sink`] and [`transform`] erase that type into the factories that the host's registry holds; a
+//! loaded plugin gives the host the same factories, so nothing above knows whether a connector was linked in or loaded.
 
 use std::sync::Arc;
 
@@ -14,9 +14,11 @@ use serde_json::Value;
 use crate::checkpoint::Checkpoint;
 use crate::config::{self, Problem};
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
+use crate::record::Origin;
 use crate::sink::Sink;
 use crate::source::Source;
+use crate::transform::Transform;
 
 /// A kind of source. A value, so that it may share what all its sources use.
 #[async_trait]
@@ -38,6 +40,17 @@ pub trait SourceConnector: Send + Sync + 'static {
         resume: Checkpoint,
         context: Context,
     ) -> Result<Box<dyn Source>, Error>;
+
+    /// Removes the records of these origins from the far side, as far as it can; how many. For dead letters that were
+    /// delivered after all.
+    async fn purge(
+        &self,
+        _config: Self::Config,
+        _origins: Vec<Origin>,
+        _context: Context,
+    ) -> Result<usize, Error> {
+        Err(cannot_purge(Self::NAME))
+    }
 }
 
 /// A kind of sink. A value, so that it may share what all its sinks use.
@@ -57,6 +70,25 @@ pub trait SinkConnector: Send + Sync + 'static {
     async fn open(&self, config: Self::Config, context: Context) -> Result<Arc<dyn Sink>, Error>;
 }
 
+/// A kind of transform. It is pure, so building one takes no network and no waiting.
+pub trait TransformConnector: Send + Sync + 'static {
+    /// The name in YAML.
+    const NAME: &'static str;
+    /// The `config:` block.
+    type Config: DeserializeOwned + JsonSchema;
+
+    /// Problems that the types cannot express.
+    fn check(&self, _config: &Self::Config) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Builds a transform.
+    ///
+    /// # Errors
+    /// The configuration does not make one; [`check`](Self::check) told the problems before.
+    fn build(&self, config: Self::Config) -> Result<Arc<dyn Transform>, Error>;
+}
+
 /// A source connector as the host holds it.
 #[async_trait]
 pub trait SourceFactory: Send + Sync {
@@ -73,6 +105,15 @@ pub trait SourceFactory: Send + Sync {
         resume: Checkpoint,
         context: Context,
     ) -> Result<Box<dyn Source>, Error>;
+    /// Reads the block and removes the records of these origins, as far as the far side can; how many.
+    async fn purge(&self, _config: Value, _origins: Vec<Origin>, _context: Context) -> Result<usize, Error> {
+        Err(cannot_purge(self.name()))
+    }
+}
+
+fn cannot_purge(name: &str) -> Error {
+    let message = format!("`{name}` can remove no records");
+    Error::new(ErrorKind::Config, message).advice("remove them at the far side itself")
 }
 
 /// A sink connector as the host holds it.
@@ -88,6 +129,21 @@ pub trait SinkFactory: Send + Sync {
     async fn open(&self, config: Value, context: Context) -> Result<Arc<dyn Sink>, Error>;
 }
 
+/// A transform connector as the host holds it.
+pub trait TransformFactory: Send + Sync {
+    /// The name in YAML.
+    fn name(&self) -> &str;
+    /// The JSON Schema of the `config:` block.
+    fn config_schema(&self) -> Value;
+    /// Every problem of a `config:` block, with pointers relative to it.
+    fn check(&self, config: &Value) -> Vec<Problem>;
+    /// Reads the block and builds a transform.
+    ///
+    /// # Errors
+    /// What [`check`](Self::check) finds.
+    fn build(&self, config: &Value) -> Result<Arc<dyn Transform>, Error>;
+}
+
 /// Erases the type of a source connector.
 pub fn source<C: SourceConnector>(connector: C) -> Arc<dyn SourceFactory> {
     Arc::new(Typed(connector))
@@ -95,6 +151,11 @@ pub fn source<C: SourceConnector>(connector: C) -> Arc<dyn SourceFactory> {
 
 /// Erases the type of a sink connector.
 pub fn sink<C: SinkConnector>(connector: C) -> Arc<dyn SinkFactory> {
+    Arc::new(Typed(connector))
+}
+
+/// Erases the type of a transform connector.
+pub fn transform<C: TransformConnector>(connector: C) -> Arc<dyn TransformFactory> {
     Arc::new(Typed(connector))
 }
 
@@ -123,6 +184,11 @@ impl<C: SourceConnector> SourceFactory for Typed<C> {
         let config = config::read(&config).map_err(Error::config)?;
         self.0.open(config, resume, context).await
     }
+
+    async fn purge(&self, config: Value, origins: Vec<Origin>, context: Context) -> Result<usize, Error> {
+        let config = config::read(&config).map_err(Error::config)?;
+        self.0.purge(config, origins, context).await
+    }
 }
 
 #[async_trait]
@@ -142,5 +208,24 @@ impl<C: SinkConnector> SinkFactory for Typed<C> {
     async fn open(&self, config: Value, context: Context) -> Result<Arc<dyn Sink>, Error> {
         let config = config::read(&config).map_err(Error::config)?;
         self.0.open(config, context).await
+    }
+}
+
+impl<C: TransformConnector> TransformFactory for Typed<C> {
+    fn name(&self) -> &str {
+        C::NAME
+    }
+
+    fn config_schema(&self) -> Value {
+        schemars::schema_for!(C::Config).to_value()
+    }
+
+    fn check(&self, config: &Value) -> Vec<Problem> {
+        config::read(config).map_or_else(|problems| problems, |config| self.0.check(&config))
+    }
+
+    fn build(&self, config: &Value) -> Result<Arc<dyn Transform>, Error> {
+        let config = config::read(config).map_err(Error::config)?;
+        self.0.build(config)
     }
 }

@@ -74,7 +74,7 @@ fn whole_lines(file: &mut File) -> io::Result<u64> {
 }
 
 /// Without it a crash could forget that there is a new file at all.
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }

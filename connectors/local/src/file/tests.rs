@@ -1,5 +1,7 @@
 //! The file sink on a real file and on a disk that fails.
 
+mod source;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
