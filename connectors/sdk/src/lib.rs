@@ -35,7 +35,9 @@ pub mod transform;
 pub use async_trait::async_trait;
 pub use backoff::Backoff;
 pub use checkpoint::{Batch, Checkpoint, Offset, Partition};
-pub use connector::{SinkConnector, SinkFactory, SourceConnector, SourceFactory};
+pub use connector::{
+    SinkConnector, SinkFactory, SourceConnector, SourceFactory, TransformConnector, TransformFactory,
+};
 pub use context::Context;
 pub use dead_letter::DeadLetter;
 pub use error::{Error, ErrorKind, Failed, WriteError};
