@@ -70,7 +70,17 @@ impl Tail {
         while records.len() < room.records {
             let next = match self.next.take() {
                 Some(next) => Some(next),
-                None => self.record(partition)?,
+                None => match self.record(partition) {
+                    Ok(next) => next,
+                    Err(error) => {
+                        // Opened anew at its place, the next poll meets the error again; what was read comes first.
+                        self.file = None;
+                        if records.is_empty() {
+                            return Err(error);
+                        }
+                        break;
+                    }
+                },
             };
             let Some((record, behind)) = next else { break };
             bytes += record.size();
@@ -92,6 +102,7 @@ impl Tail {
         if self.file.is_none() && !self.open().map_err(|error| failed(&self.path, error))? {
             return Ok(None);
         }
+        let mut moved = false;
         loop {
             let (Some(file), Some(place)) = (&mut self.file, &mut self.place) else { return Ok(None) };
             let mut line = Vec::new();
@@ -101,6 +112,10 @@ impl Tail {
                 file.seek(SeekFrom::Start(place.byte)).map_err(|error| failed(&self.path, error))?;
                 if self.is_current().map_err(|error| failed(&self.path, error))? {
                     return Ok(None);
+                }
+                // Lines may have come between our look at its end and its move.
+                if !std::mem::replace(&mut moved, true) {
+                    continue;
                 }
                 self.file = None;
                 if !self.open().map_err(|error| failed(&self.path, error))? {
@@ -156,9 +171,8 @@ impl Tail {
     }
 
     /// A line that is no record; the next poll meets it again.
-    fn foreign(&mut self, error: serde_json::Error) -> Error {
+    fn foreign(&self, error: serde_json::Error) -> Error {
         let byte = self.place.map_or(0, |place| place.byte);
-        self.file = None;
         let message = format!("{}: the line at byte {byte} is no record", self.path.display());
         let advice = "name a file that the file sink wrote, or take the line out";
         Error::new(ErrorKind::Config, message).advice(advice).caused_by(error)

@@ -171,3 +171,17 @@ async fn records_are_taken_out_also_while_a_sink_writes() {
     assert_eq!(place.purge(origins).await, 1);
     assert_eq!(read(&place.path()), left[1..], "blanked lines go when nobody writes");
 }
+
+#[tokio::test]
+async fn records_before_a_foreign_line_come_before_its_error() {
+    let place = Place::with(numbered("a", 0..3, 1), "end").await;
+    let mut file = fs::OpenOptions::new().append(true).open(place.path()).unwrap();
+    file.write_all(b"{\"no\": \"record\"}\n").unwrap();
+    let mut source = place.open(Checkpoint::default()).await.unwrap();
+    let batch = source.poll(ROOM).await.unwrap().unwrap();
+    assert_eq!(batch.records.len(), 3);
+    for _ in 0..2 {
+        let error = source.poll(ROOM).await.unwrap_err();
+        assert!(error.message().contains("no record"), "{error:?}");
+    }
+}
