@@ -1,4 +1,4 @@
-//! All that knows ScyllaDB: the session, the CDC reader and the scylla-outbox source.
+//! All that knows ScyllaDB: the session, the CDC reader, the scylla-outbox source and dead letters in a table.
 //!
 //! An application writes its rows and, in the same logged batch, an event row into an outbox table with CDC enabled.
 //! ScyllaDB's CDC log then holds every event once, by write time, in *streams*. The [`reader`] reads the log up to
@@ -9,17 +9,24 @@
 //! * [`session`]: the `session` block, and what the driver's errors mean
 //! * [`reader`]: streams, windows, visits, and the position that survives a restart
 //! * [`outbox`]: which rows are events, and what they look like as records
+//! * [`dead_letter`]: dead letters in a table, both ways
 #![forbid(unsafe_code)]
 
+pub mod dead_letter;
 pub mod outbox;
 pub mod reader;
 pub mod session;
 
 use std::sync::Arc;
 
-use weir_sdk::SourceFactory;
+use weir_sdk::{SinkFactory, SourceFactory, connector};
 
 /// The sources of this crate, for the host's list.
 pub fn sources() -> Vec<Arc<dyn SourceFactory>> {
-    vec![weir_sdk::connector::source(outbox::Outbox)]
+    vec![connector::source(outbox::Outbox), connector::source(dead_letter::DeadLetterSource)]
+}
+
+/// The sinks of this crate, for the host's list.
+pub fn sinks() -> Vec<Arc<dyn SinkFactory>> {
+    vec![connector::sink(dead_letter::DeadLetterSink)]
 }

@@ -145,7 +145,12 @@ impl Reader {
         let wake = self.wake();
         tokio::select! {
             biased;
-            received = receive(&mut self.reading) => received?,
+            received = receive(&mut self.reading) => {
+                received?;
+                if self.reading.as_ref().is_some_and(|queue| !queue.is_done()) {
+                    front::check_unread(self.cluster.server.now(), &self.progress, &self.cluster)?;
+                }
+            }
             received = advance(&mut self.visit, &mut self.progress, &self.log) => received?,
             () = tokio::time::sleep_until(wake) => {}
         }

@@ -121,9 +121,9 @@ fn begin(start: StartAt, table: &Table, now: i64, oldest: Option<i64>) -> Main {
     let expired = table.ttl().map_or(i64::MIN, |ttl| now.saturating_sub(micros(ttl)));
     let oldest = expired.max(oldest.unwrap_or(i64::MIN));
     let (cut, fresh) = match start {
-        StartAt::Earliest => (oldest, true),
-        StartAt::Latest => (now.max(oldest), false),
-        StartAt::At(time) => (time.0.max(oldest), time.0 <= oldest),
+        StartAt::Earliest => (oldest, Some(now)),
+        StartAt::Latest => (now.max(oldest), None),
+        StartAt::At(time) => (time.0.max(oldest), (time.0 <= oldest).then_some(now)),
     };
     Main { cut, fresh, ..Main::default() }
 }

@@ -54,7 +54,7 @@ impl Front {
     ) -> Result<Option<Window>, Error> {
         self.looked = Instant::now();
         self.next_look = self.looked + self.pace.wait();
-        self.check_age(now, progress, cluster)?;
+        check_age(now, progress, cluster)?;
         if let Some(window) = progress.window() {
             self.behind = Some(true);
             return Ok(Some(window));
@@ -68,25 +68,6 @@ impl Front {
             self.pace.idle();
         }
         Ok(window)
-    }
-
-    /// What lies before the log's TTL, or before the streams that are remembered, is gone.
-    fn check_age(&self, now: Micros, progress: &mut Progress, cluster: &Cluster) -> Result<(), Error> {
-        let oldest = cluster.watch.ttl().map_or(Micros::MIN, |ttl| now.saturating_sub(micros(ttl)));
-        let oldest = oldest.max(cluster.streams.oldest().unwrap_or(Micros::MIN));
-        if progress.cut() >= oldest {
-            return Ok(());
-        }
-        if progress.is_fresh() {
-            progress.begin_at(oldest);
-            return Ok(());
-        }
-        let hours = (oldest - progress.cut()) as f64 / (3600 * SECOND) as f64;
-        Err(Error::new(
-            ErrorKind::Gap,
-            format!("the log no longer holds the {hours:.2} hours behind the checkpoint: their rows have expired"),
-        )
-        .advice("accept the gap to go on with the oldest row there is, and raise the log's ttl above the longest pause"))
     }
 
     /// A window is open.
@@ -116,4 +97,35 @@ impl Front {
             self.next_look = self.looked + self.pace.wait();
         }
     }
+}
+
+/// What lies before the log's TTL, or before the streams that are remembered, is gone.
+fn check_age(now: Micros, progress: &mut Progress, cluster: &Cluster) -> Result<(), Error> {
+    let oldest = oldest(now, cluster);
+    if progress.fresh().is_some_and(|begun| oldest <= begun) && progress.cut() < oldest {
+        // What expired was there before the first start; what has been written since is not lost.
+        progress.begin_at(oldest);
+    }
+    check_unread(now, progress, cluster)
+}
+
+/// A window stays open while the sink is away, and what was not read of it may expire like anything before it.
+pub(super) fn check_unread(now: Micros, progress: &Progress, cluster: &Cluster) -> Result<(), Error> {
+    let oldest = oldest(now, cluster);
+    let from = progress.fresh().unwrap_or(progress.cut());
+    if from >= oldest {
+        return Ok(());
+    }
+    let hours = (oldest - from) as f64 / (3600 * SECOND) as f64;
+    Err(Error::new(
+        ErrorKind::Gap,
+        format!("the log no longer holds the {hours:.2} hours behind the checkpoint: their rows have expired"),
+    )
+    .advice("accept the gap to go on with the oldest row there is, and raise the log's ttl above the longest pause"))
+}
+
+/// The oldest time of which the log can still hold every row.
+fn oldest(now: Micros, cluster: &Cluster) -> Micros {
+    let kept = cluster.watch.ttl().map_or(Micros::MIN, |ttl| now.saturating_sub(micros(ttl)));
+    kept.max(cluster.streams.oldest().unwrap_or(Micros::MIN))
 }

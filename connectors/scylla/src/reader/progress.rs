@@ -20,7 +20,7 @@ use super::window::Window;
 #[derive(Debug)]
 pub struct Progress {
     cut: Micros,
-    fresh: bool,
+    fresh: Option<Micros>,
     open: Option<Open>,
     visits: Visits,
     unsettled: Unsettled,
@@ -105,8 +105,8 @@ impl Progress {
         self.cut
     }
 
-    /// Nothing was read yet.
-    pub fn is_fresh(&self) -> bool {
+    /// When the pipeline was first started, as long as nothing was read.
+    pub fn fresh(&self) -> Option<Micros> {
         self.fresh
     }
 
@@ -168,7 +168,7 @@ impl Progress {
     pub fn close(&mut self) {
         if let Some(open) = self.open.take() {
             self.cut = open.window.to;
-            self.fresh = false;
+            self.fresh = None;
         }
     }
 

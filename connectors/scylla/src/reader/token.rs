@@ -27,8 +27,8 @@ const SUMS: &str = "log/sums";
 pub struct Main {
     /// Every row before this time was emitted, apart from late ones.
     pub cut: Micros,
-    /// Nothing was read yet: the cut is where an `earliest` start would begin.
-    pub fresh: bool,
+    /// Nothing was read yet: the cut is where an `earliest` start at this time would begin.
+    pub fresh: Option<Micros>,
     /// The window that is being read: its end, and when reading it began.
     pub window: Option<(Micros, Micros)>,
     /// The seconds that will be visited again, in runs.
@@ -102,6 +102,10 @@ impl Main {
     fn get(bytes: &mut Bytes) -> Option<Self> {
         let flags = bytes.try_get_u8().ok()?;
         let cut = bytes.try_get_i64().ok()?;
+        let fresh = match flags & 1 {
+            0 => None,
+            _ => Some(bytes.try_get_i64().ok()?),
+        };
         let window = match flags & 2 {
             0 => None,
             _ => Some((bytes.try_get_i64().ok()?, bytes.try_get_i64().ok()?)),
@@ -112,15 +116,16 @@ impl Main {
             waiting.push(bytes.try_get_i64().ok()?..bytes.try_get_i64().ok()?);
         }
         let known = flags & !3 == 0 && bytes.is_empty();
-        known.then_some(Self { cut, fresh: flags & 1 != 0, window, waiting })
+        known.then_some(Self { cut, fresh, window, waiting })
     }
 
     /// The partition and its offset.
     pub fn put(&self) -> (Partition, Offset) {
         let mut bytes = BytesMut::with_capacity(46);
         bytes.put_u8(VERSION);
-        bytes.put_u8(u8::from(self.fresh) | u8::from(self.window.is_some()) << 1);
+        bytes.put_u8(u8::from(self.fresh.is_some()) | u8::from(self.window.is_some()) << 1);
         bytes.put_i64(self.cut);
+        self.fresh.into_iter().for_each(|begun| bytes.put_i64(begun));
         if let Some((to, began)) = self.window {
             bytes.put_i64(to);
             bytes.put_i64(began);

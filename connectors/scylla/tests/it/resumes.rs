@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use weir_scylla::reader::token::Position;
 use weir_sdk::{Checkpoint, ErrorKind, Partition, Room};
 
 use crate::place::{Place, ROOM, payload};
+
+/// The reader asks for the server's time once a second, so a move of that clock is known after this.
+const LOOK: Duration = Duration::from_millis(1_100);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_hour_of_idleness_makes_no_gap_and_a_day_of_absence_does() {
@@ -32,15 +36,19 @@ async fn an_hour_of_idleness_makes_no_gap_and_a_day_of_absence_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_first_start_that_was_interrupted_is_no_gap() {
+async fn a_first_start_that_was_interrupted_is_a_gap_only_once_rows_written_since_have_expired() {
     let place = Place::start().await;
     place.run("ALTER TABLE shop.outbox WITH cdc = {'enabled': true, 'ttl': 1800}").await;
     let begin = place.open(Checkpoint::default()).await.start.checkpoint;
-    place.server.faults().advance_clock(Duration::from_secs(4000));
     place.write(1, 1).await;
-    let mut tail = place.open(begin).await;
+    place.server.faults().advance_clock(Duration::from_secs(1700));
+    let mut tail = place.open(begin.clone()).await;
     tail.until(1).await;
     assert_eq!(tail.payloads(), [payload(1, 1)]);
+    drop(tail);
+    place.server.faults().advance_clock(Duration::from_secs(200));
+    let mut tail = place.open(begin).await;
+    assert_eq!(tail.poll(ROOM).await.unwrap_err().kind(), ErrorKind::Gap);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,4 +115,39 @@ async fn a_checkpoint_that_cannot_be_read_is_refused() {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains(name) && error.operator_advice().is_some(), "{error:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_expire_while_their_window_is_open_are_a_gap() {
+    let place = Place::start().await;
+    place.run("ALTER TABLE shop.outbox WITH cdc = {'enabled': true, 'ttl': 1800}").await;
+    let mut tail = place.open(Checkpoint::default()).await;
+    place.write(1, 0).await;
+    tail.until(1).await;
+    tail.caught_up(&place.server).await;
+    let checkpoint = tail.checkpoint.clone();
+    drop(tail);
+    place.write_many(10, 1..21).await;
+    place.server.faults().advance_clock(Duration::from_secs(1000));
+    let mut config = place.config();
+    config["session"]["page_size"] = 5.into();
+    let mut tail = place.open_with(config, checkpoint).await.unwrap();
+    while tail.seen.is_empty() {
+        tail.poll(Room { records: 10, ..ROOM }).await.unwrap();
+    }
+    // The sink is away until the rows are gone, but not the end of the window that they lie in.
+    place.server.faults().advance_clock(Duration::from_secs(830));
+    tokio::time::sleep(LOOK).await;
+    let error = loop {
+        if let Err(error) = tail.poll(ROOM).await {
+            break error;
+        }
+        let position = Position::read(&tail.checkpoint).unwrap().unwrap();
+        assert!(
+            position.main.window.is_some(),
+            "{} of 200 rows came, and no word of the rest",
+            tail.seen.len()
+        );
+    };
+    assert_eq!(error.kind(), ErrorKind::Gap);
 }

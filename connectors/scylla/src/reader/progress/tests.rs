@@ -45,7 +45,7 @@ struct Model {
 
 impl Model {
     fn new(log: Vec<Written>, memory: usize) -> Self {
-        let main = Main { cut: 0, fresh: true, ..Main::default() };
+        let main = Main { cut: 0, fresh: Some(0), ..Main::default() };
         let saved: Checkpoint = [main.put()].into_iter().collect();
         let position = Position { main, ..Position::default() };
         let progress = Progress::new(position, limits(memory));

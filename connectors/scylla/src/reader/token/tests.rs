@@ -30,7 +30,7 @@ fn any_position() -> impl Strategy<Value = Position> {
     (
         (
             any::<i64>(),
-            any::<bool>(),
+            any::<Option<i64>>(),
             prop::option::of(any::<(i64, i64)>()),
             prop::collection::vec(any::<(i64, i64)>(), 0..3),
         ),
