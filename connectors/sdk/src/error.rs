@@ -182,9 +182,14 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
-        let mut cause = self.source();
+        let (mut told, mut cause) = (self.0.message.clone(), self.source());
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
+            let text = error.to_string();
+            // Many errors tell their causes themselves.
+            if !told.ends_with(&text) {
+                write!(f, ": {text}")?;
+                told = text;
+            }
             cause = error.source();
         }
         Ok(())
@@ -263,5 +268,13 @@ mod tests {
             format!("{error:?}"),
             "unavailable: write to orders: broker unreachable: connection refused (start the broker)"
         );
+    }
+
+    #[test]
+    fn a_cause_that_was_told_already_is_not_told_again() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let lowest = Error::new(ErrorKind::Unavailable, "no connection").caused_by(refused);
+        let error = Error::new(ErrorKind::Unavailable, "broker unreachable").caused_by(lowest);
+        assert_eq!(error.to_string(), "broker unreachable: no connection: connection refused");
     }
 }

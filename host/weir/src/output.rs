@@ -25,7 +25,12 @@ pub(crate) fn complaint(message: &str, help: &str) {
 
 /// Why a command could not do its work, and what to do.
 pub(crate) fn error(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+    // Our own errors tell their causes themselves.
+    let told = error.chain().map(ToString::to_string).reduce(|told, cause| match told.ends_with(&cause) {
+        true => told,
+        false => format!("{told}: {cause}"),
+    });
+    eprintln!("error: {}", told.unwrap_or_default());
     let ours = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
     if let Some(advice) = ours.and_then(Error::operator_advice) {
         eprintln!("help: {advice}");
