@@ -1,21 +1,22 @@
-//! `Registry`: the connectors this host knows, by name; built in and loaded ones alike.
+//! `Registry`: the connectors and transforms this host knows, by name; built in and loaded ones alike.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weir_sdk::config::{Problem, name_help};
-use weir_sdk::{SinkFactory, SourceFactory};
+use weir_sdk::{SinkFactory, SourceFactory, TransformFactory};
 
-/// The connectors this host knows.
+/// The connectors and transforms this host knows.
 #[derive(Clone, Default)]
 pub struct Registry {
     sources: BTreeMap<String, Arc<dyn SourceFactory>>,
     sinks: BTreeMap<String, Arc<dyn SinkFactory>>,
+    transforms: BTreeMap<String, Arc<dyn TransformFactory>>,
 }
 
-/// Two connectors of one kind claim one name.
+/// Two of one kind claim one name.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("two {kind} connectors are called `{name}`")]
+#[error("two {kind} are called `{name}`")]
 pub struct Duplicate {
     kind: &'static str,
     name: String,
@@ -30,7 +31,7 @@ impl Registry {
         let name = factory.name().to_owned();
         match self.sources.insert(name.clone(), factory) {
             None => Ok(()),
-            Some(_) => Err(Duplicate { kind: "source", name }),
+            Some(_) => Err(Duplicate { kind: "source connectors", name }),
         }
     }
 
@@ -42,7 +43,19 @@ impl Registry {
         let name = factory.name().to_owned();
         match self.sinks.insert(name.clone(), factory) {
             None => Ok(()),
-            Some(_) => Err(Duplicate { kind: "sink", name }),
+            Some(_) => Err(Duplicate { kind: "sink connectors", name }),
+        }
+    }
+
+    /// Adds a transform.
+    ///
+    /// # Errors
+    /// There is one of this name.
+    pub fn add_transform(&mut self, factory: Arc<dyn TransformFactory>) -> Result<(), Duplicate> {
+        let name = factory.name().to_owned();
+        match self.transforms.insert(name.clone(), factory) {
+            None => Ok(()),
+            Some(_) => Err(Duplicate { kind: "transforms", name }),
         }
     }
 
@@ -68,6 +81,17 @@ impl Registry {
         })
     }
 
+    /// The transform of this name.
+    ///
+    /// # Errors
+    /// There is none; the problem lists those that are.
+    pub fn transform(&self, name: &str) -> Result<&Arc<dyn TransformFactory>, Problem> {
+        self.transforms.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.transforms.keys().map(String::as_str).collect();
+            Problem::new("", "there is no such transform").help(name_help(name, &known, "transforms"))
+        })
+    }
+
     /// Every source connector, by name.
     pub fn sources(&self) -> impl Iterator<Item = &Arc<dyn SourceFactory>> {
         self.sources.values()
@@ -76,6 +100,11 @@ impl Registry {
     /// Every sink connector, by name.
     pub fn sinks(&self) -> impl Iterator<Item = &Arc<dyn SinkFactory>> {
         self.sinks.values()
+    }
+
+    /// Every transform, by name.
+    pub fn transforms(&self) -> impl Iterator<Item = &Arc<dyn TransformFactory>> {
+        self.transforms.values()
     }
 
     fn known_sources(&self, given: &str) -> String {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use weir_sdk::config::Problem;
 use weir_sdk::metrics::Metrics;
-use weir_sdk::{CheckpointStore, TaskId};
+use weir_sdk::{CheckpointStore, TaskId, Transform};
 
-use crate::config::{PipelineConfig, SinkConfig};
+use crate::config::{Block, PipelineConfig, SinkConfig};
 use crate::registry::Registry;
 use crate::state::Board;
 use crate::stop::Stop;
@@ -23,7 +23,8 @@ impl Host {
     /// Starts every task of the pipelines, which show their states on `board`; far sides that are not there yet are waited for.
     ///
     /// # Errors
-    /// The first pipeline that names a connector which `registry` does not know; a loaded configuration names none.
+    /// The first pipeline with a connector that `registry` does not know, or a transform that does not build; a loaded
+    /// configuration has none.
     pub fn start(
         pipelines: &[PipelineConfig],
         registry: &Registry,
@@ -69,11 +70,19 @@ fn spec(
         id: TaskId { pipeline: pipeline.name.clone(), sink: sink.name.clone() },
         source: registry.source(&pipeline.source.connector)?.clone(),
         source_config: pipeline.source.config().clone(),
-        transforms: Vec::new(),
+        transforms: transforms(pipeline, registry)?,
         sink: registry.sink(&sink.sink.connector)?.clone(),
         sink_config: sink.sink.config().clone(),
         checkpoints,
         settings: sink.settings.clone(),
         metrics: Metrics::default(),
     })
+}
+
+fn transforms(pipeline: &PipelineConfig, registry: &Registry) -> Result<Vec<Arc<dyn Transform>>, Problem> {
+    let build = |block: &Block| {
+        let factory = registry.transform(&block.connector)?;
+        factory.build(block.config()).map_err(|error| Problem::new("", error.to_string()))
+    };
+    pipeline.transforms.iter().map(build).collect()
 }

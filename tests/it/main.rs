@@ -11,4 +11,5 @@ mod late;
 mod outbox;
 mod outside;
 mod tidy;
+mod transforms;
 mod validate;

@@ -96,7 +96,7 @@ fn dependencies_point_one_way() {
     };
     assert!(ours("weir-sdk").is_empty(), "the sdk knows no other crate of ours");
     assert_eq!(ours("weir-host"), ["weir-sdk"].into(), "the host names no connector");
-    for connector in ["weir-local", "weir-redpanda", "weir-scylla"] {
+    for connector in ["weir-local", "weir-redpanda", "weir-scylla", "weir-transforms"] {
         assert_eq!(
             ours(connector),
             ["weir-sdk"].into(),

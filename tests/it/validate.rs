@@ -118,10 +118,17 @@ fn the_schema_knows_the_connectors_and_the_keys_of_the_frame() {
     let keys = |pointer: &str| -> Vec<String> {
         schema.pointer(pointer).unwrap().as_object().unwrap().keys().cloned().collect()
     };
-    assert_eq!(keys("/properties"), ["checkpoint", "name", "sinks", "source"]);
+    assert_eq!(keys("/properties"), ["checkpoint", "name", "sinks", "source", "transforms"]);
     let sink = ["batch", "config", "connector", "in_flight", "lanes", "name", "retry", "timeout"];
     assert_eq!(keys("/$defs/Sink/properties"), sink);
-    for block in ["source.generator", "source.scylla-outbox", "sink.redpanda", "sink.stdout", "sink.file"] {
+    for block in [
+        "source.generator",
+        "source.scylla-outbox",
+        "sink.redpanda",
+        "sink.stdout",
+        "sink.file",
+        "transform.filter",
+    ] {
         assert!(schema["$defs"][block].is_object(), "{block}");
     }
 }
@@ -129,7 +136,9 @@ fn the_schema_knows_the_connectors_and_the_keys_of_the_frame() {
 #[test]
 fn connectors_are_listed_and_shown() {
     let list = text(&weir(&["connectors"]).stdout);
-    for line in ["source  generator ", "source  scylla-outbox ", "sink    redpanda ", "sink    stdout "] {
+    for line in
+        ["source     generator ", "source     scylla-outbox ", "transform  filter ", "sink       redpanda "]
+    {
         assert!(list.lines().any(|shown| shown.starts_with(line)), "{line}: {list}");
     }
     let one = text(&weir(&["connectors", "redpanda"]).stdout);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
-use weir_sdk::config::{Problem, read};
+use weir_sdk::config::{Problem, child, read};
 
 use super::file::File;
 use super::later;
@@ -96,35 +96,45 @@ fn sinks(file: &Value) -> Vec<Problem> {
     problems
 }
 
-/// Lets each connector check its own block.
+/// Lets each connector and transform check its own block.
 fn connectors(file: &Value, registry: &Registry) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if let Some((name, config)) = block(file.get("source")) {
+    if let Some((name, config)) = file.get("source").and_then(|source| block(source, "connector")) {
         let found = registry.source(name).map(|factory| factory.check(config));
-        problems.extend(placed(found, "/source"));
+        problems.extend(placed(found, "/source", "connector"));
     }
-    let sinks = file.get("sinks").and_then(Value::as_array);
-    for (index, sink) in sinks.into_iter().flatten().enumerate() {
-        if let Some((name, config)) = block(Some(sink)) {
+    for (index, transform) in list(file, "transforms") {
+        if let Some((name, config)) = block(transform, "transform") {
+            let found = registry.transform(name).map(|factory| factory.check(config));
+            problems.extend(placed(found, &format!("/transforms/{index}"), "transform"));
+        }
+    }
+    for (index, sink) in list(file, "sinks") {
+        if let Some((name, config)) = block(sink, "connector") {
             let found = registry.sink(name).map(|factory| factory.check(config));
-            problems.extend(placed(found, &format!("/sinks/{index}")));
+            problems.extend(placed(found, &format!("/sinks/{index}"), "connector"));
         }
     }
     problems
 }
 
-fn block(value: Option<&Value>) -> Option<(&str, &Value)> {
-    let name = value?.get("connector")?.as_str()?;
-    Some((name, value?.get("config").unwrap_or(&Value::Null)))
+fn list<'a>(file: &'a Value, key: &str) -> impl Iterator<Item = (usize, &'a Value)> {
+    file.get(key).and_then(Value::as_array).into_iter().flatten().enumerate()
 }
 
-fn placed(found: Result<Vec<Problem>, Problem>, pointer: &str) -> Vec<Problem> {
+/// The name that stands at `key`, and the configuration beside it.
+fn block<'a>(value: &'a Value, key: &str) -> Option<(&'a str, &'a Value)> {
+    let name = value.get(key)?.as_str()?;
+    Some((name, value.get("config").unwrap_or(&Value::Null)))
+}
+
+fn placed(found: Result<Vec<Problem>, Problem>, pointer: &str, key: &str) -> Vec<Problem> {
     match found {
         Ok(problems) => {
             let below = format!("{pointer}/config");
             problems.into_iter().map(|problem| problem.under(&below)).collect()
         }
-        Err(unknown) => vec![unknown.under(&format!("{pointer}/connector"))],
+        Err(unknown) => vec![unknown.under(&child(pointer, key))],
     }
 }
 
@@ -135,6 +145,10 @@ fn build(pipeline: Pipeline, file: &Arc<File>, mask: &Mask) -> PipelineConfig {
         Block { connector, pointer, written, resolved }
     };
     let source = block("/source".to_owned(), pipeline.source.connector, pipeline.source.config);
+    let transforms = pipeline.transforms.into_iter().enumerate();
+    let transforms = transforms
+        .map(|(index, step)| block(format!("/transforms/{index}"), step.transform, step.config))
+        .collect();
     let sinks = pipeline.sinks.into_iter().enumerate().map(|(index, sink)| SinkConfig {
         name: sink.name.as_str().to_owned(),
         settings: sink.settings(&pipeline.checkpoint),
@@ -143,6 +157,7 @@ fn build(pipeline: Pipeline, file: &Arc<File>, mask: &Mask) -> PipelineConfig {
     PipelineConfig {
         name: pipeline.name.as_str().to_owned(),
         source,
+        transforms,
         sinks: sinks.collect(),
         file: Arc::clone(file),
         mask: mask.clone(),

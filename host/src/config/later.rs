@@ -4,7 +4,7 @@ use serde_json::Value;
 use weir_sdk::config::{Problem, child};
 
 /// Keys at the top of a file.
-const OF_PIPELINE: [&str; 2] = ["transforms", "dead_letter"];
+const OF_PIPELINE: [&str; 1] = ["dead_letter"];
 /// Keys of a sink.
 const OF_SINK: [&str; 2] = ["circuit_breaker", "on_record_error"];
 

@@ -19,6 +19,8 @@ pub struct PipelineConfig {
     pub name: String,
     /// Where records come from.
     pub source: Block,
+    /// What happens to each record in between, in order.
+    pub transforms: Vec<Block>,
     /// Where records go; at least one.
     pub sinks: Vec<SinkConfig>,
     pub(super) file: Arc<File>,
@@ -36,10 +38,10 @@ pub struct SinkConfig {
     pub settings: task::Settings,
 }
 
-/// A connector and its own configuration.
+/// A connector or transform and its own configuration.
 #[derive(Clone)]
 pub struct Block {
-    /// The connector's name, which the registry knows.
+    /// The name of the connector or transform, which the registry knows.
     pub connector: String,
     pub(super) pointer: String,
     pub(super) written: Value,

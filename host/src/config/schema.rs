@@ -1,4 +1,4 @@
-//! The JSON Schema of a pipeline file, with the schema of each connector's own block inside.
+//! The JSON Schema of a pipeline file, with the schema of each connector's and transform's own block inside.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
@@ -17,16 +17,23 @@ pub fn schema(registry: &Registry) -> Value {
         registry.sources().map(|factory| (factory.name().to_owned(), factory.config_schema())).collect();
     let sinks: Vec<_> =
         registry.sinks().map(|factory| (factory.name().to_owned(), factory.config_schema())).collect();
-    for (role, block, connectors) in [("source", "Source", sources), ("sink", "Sink", sinks)] {
+    let transforms: Vec<_> =
+        registry.transforms().map(|factory| (factory.name().to_owned(), factory.config_schema())).collect();
+    let roles = [
+        ("source", "Source", "connector", sources),
+        ("sink", "Sink", "connector", sinks),
+        ("transform", "Transform", "transform", transforms),
+    ];
+    for (role, block, key, known) in roles {
         let mut choices = Vec::new();
-        for (name, schema) in &connectors {
+        for (name, schema) in &known {
             let definition = format!("{role}.{name}");
-            choices.push(choice(name, &definition, schema));
+            choices.push(choice(key, name, &definition, schema));
             adopt(&mut definitions, &definition, schema.clone());
         }
         if let Some(block) = definitions.get_mut(block) {
-            let names: Vec<&String> = connectors.iter().map(|(name, _)| name).collect();
-            block["properties"]["connector"]["enum"] = json!(names);
+            let names: Vec<&String> = known.iter().map(|(name, _)| name).collect();
+            block["properties"][key]["enum"] = json!(names);
             block["allOf"] = json!(choices);
         }
     }
@@ -38,10 +45,10 @@ pub fn schema(registry: &Registry) -> Value {
     root.to_value()
 }
 
-/// If the block names this connector, its `config` has that shape, and is there if any key of it must be.
-fn choice(name: &str, definition: &str, schema: &Value) -> Value {
+/// If the block has this name at `key`, its `config` has that shape, and is there if any key of it must be.
+fn choice(key: &str, name: &str, definition: &str, schema: &Value) -> Value {
     let mut choice = json!({
-        "if": { "properties": { "connector": { "const": name } }, "required": ["connector"] },
+        "if": { "properties": { key: { "const": name } }, "required": [key] },
         "then": { "properties": { "config": { "$ref": format!("#/$defs/{definition}") } } }
     });
     if schema.get("required").is_some() {

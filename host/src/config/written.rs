@@ -15,7 +15,7 @@ use crate::middleware;
 use crate::middleware::retry;
 use crate::task::Settings;
 
-/// A pipeline: one source, one or more sinks.
+/// A pipeline: one source, transforms in order, one or more sinks.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Pipeline {
@@ -23,6 +23,9 @@ pub(super) struct Pipeline {
     pub(super) name: Name,
     /// Where records come from.
     pub(super) source: Source,
+    /// What happens to each record on its way to every sink, in this order.
+    #[serde(default)]
+    pub(super) transforms: Vec<Transform>,
     /// Where records go. Each sink has a checkpoint of its own, and none holds up another.
     #[schemars(length(min = 1))]
     pub(super) sinks: Vec<Sink>,
@@ -38,6 +41,18 @@ pub(super) struct Source {
     /// The connector.
     pub(super) connector: String,
     /// The connector's own configuration.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, Value>")]
+    pub(super) config: Value,
+}
+
+/// A pure step between source and sinks.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Transform {
+    /// The transform.
+    pub(super) transform: String,
+    /// The transform's own configuration.
     #[serde(default)]
     #[schemars(with = "serde_json::Map<String, Value>")]
     pub(super) config: Value,

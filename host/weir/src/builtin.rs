@@ -1,8 +1,8 @@
-//! The connectors that this binary carries, in reading order: the only place that names them.
+//! The connectors and transforms that this binary carries, in reading order: the only place that names them.
 
 use weir_host::registry::{Duplicate, Registry};
 
-/// Every built-in connector.
+/// Every built-in connector and transform.
 ///
 /// # Errors
 /// Two of one kind have the same name.
@@ -12,5 +12,6 @@ pub(crate) fn registry() -> Result<Registry, Duplicate> {
     let sinks = [weir_redpanda::sinks(), weir_local::sinks()];
     sources.into_iter().flatten().try_for_each(|source| registry.add_source(source))?;
     sinks.into_iter().flatten().try_for_each(|sink| registry.add_sink(sink))?;
+    weir_transforms::transforms().into_iter().try_for_each(|transform| registry.add_transform(transform))?;
     Ok(registry)
 }

@@ -11,7 +11,10 @@ use rdkafka::message::{Headers, Message};
 #[derive(Clone, Debug)]
 pub(crate) struct Read {
     pub(crate) key: String,
+    pub(crate) value: String,
     pub(crate) headers: HashMap<String, String>,
+    /// In milliseconds since 1970.
+    pub(crate) timestamp: Option<i64>,
 }
 
 /// Polls `wanted` until it answers; tests have no other way to wait for another process.
@@ -52,6 +55,8 @@ pub(crate) fn read_topic(
             let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
             read.push(Read {
                 key: text(message.key()),
+                value: text(message.payload()),
+                timestamp: message.timestamp().to_millis(),
                 headers: headers.map(|header| (header.key.to_owned(), text(header.value))).collect(),
             });
             if read.len() % 100 == 0 && done(&read) {

@@ -1,4 +1,4 @@
-//! A source and a sink with configurations like real ones; they are checked and never opened.
+//! A source, a sink and a transform with configurations like real ones; they are checked and never opened.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use weir_sdk::config::{ByteSize, Endpoint, HumanDuration, Problem, Secret};
 use weir_sdk::{
-    Checkpoint, Context, Error, ErrorKind, Sink, SinkConnector, Source, SourceConnector, async_trait,
-    connector,
+    Checkpoint, Context, Error, ErrorKind, Sink, SinkConnector, Source, SourceConnector, Transform,
+    TransformConnector, async_trait, connector,
 };
 
 use crate::registry::Registry;
@@ -16,7 +16,34 @@ pub(super) fn registry() -> Registry {
     let mut registry = Registry::default();
     registry.add_source(connector::source(Clock)).expect("the first of its name");
     registry.add_sink(connector::sink(Broker)).expect("the first of its name");
+    registry.add_transform(connector::transform(Pick)).expect("the first of its name");
     registry
+}
+
+struct Pick;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only read")]
+pub(super) struct PickConfig {
+    /// The header to look at.
+    header: String,
+    #[serde(default)]
+    words: Vec<String>,
+}
+
+impl TransformConnector for Pick {
+    const NAME: &'static str = "pick";
+    type Config = PickConfig;
+
+    fn check(&self, config: &PickConfig) -> Vec<Problem> {
+        let blank = config.header.contains(' ').then(|| Problem::new("/header", "a header has no blanks"));
+        blank.into_iter().collect()
+    }
+
+    fn build(&self, _: PickConfig) -> Result<Arc<dyn Transform>, Error> {
+        Err(Error::new(ErrorKind::Config, "never built"))
+    }
 }
 
 struct Clock;

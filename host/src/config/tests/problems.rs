@@ -80,7 +80,7 @@ fn the_problems_of_all_files_come_in_one_report_in_the_order_of_the_files() {
 #[test]
 fn what_this_version_does_not_have_is_refused_not_ignored() {
     let text = GOOD.to_owned()
-        + "    retry: { on_exhausted: dead_letter }\n    on_record_error: stop\ndead_letter: { connector: broker }\ntransforms: []\n";
+        + "    retry: { on_exhausted: dead_letter }\n    on_record_error: stop\ndead_letter: { connector: broker }\n";
     expect![[r#"
         error: this version of Weir does not have dead letters yet
           --> p.yaml:11:28
@@ -106,15 +106,7 @@ fn what_this_version_does_not_have_is_refused_not_ignored() {
            |
            = help: remove it; nothing stands in its place
 
-        error: this version of Weir does not have `transforms` yet
-          --> p.yaml:14:1
-           |
-        14 | transforms: []
-           | ^^^^^^^^^^
-           |
-           = help: remove it; nothing stands in its place
-
-        4 problems in 1 file"#]]
+        3 problems in 1 file"#]]
     .assert_eq(&report(&text).to_string());
 }
 
@@ -142,6 +134,74 @@ fn a_connector_of_the_wrong_kind_or_of_no_name_says_what_there_is() {
 
         2 problems in 1 file"#]]
     .assert_eq(&report(&text).to_string());
+}
+
+#[test]
+fn transforms_keep_their_order_and_each_checks_its_own_block() {
+    let text = GOOD.to_owned()
+        + "transforms:
+  - transform: pick
+    config: { header: b, words: 'x,y' }
+  - { transform: pick, config: { header: a } }
+";
+    let pipeline = good(&text);
+    let headers: Vec<_> = pipeline.transforms.iter().map(|block| block.config()["header"].clone()).collect();
+    assert_eq!(headers, ["b", "a"]);
+    assert!(good(GOOD).transforms.is_empty());
+
+    let text = text.replace("header: a", "headr: a").replace("header: b", "header: b b")
+        + "  - transform: pikc
+  - filter: { header: a }
+  - pick
+";
+    expect![[r#"
+        error: a header has no blanks
+          --> p.yaml:13:23
+           |
+        13 |     config: { header: b b, words: 'x,y' }
+           |                       ^^^
+
+        error: unknown key `headr`
+          --> p.yaml:14:34
+           |
+        14 |   - { transform: pick, config: { headr: a } }
+           |                                  ^^^^^
+           |
+           = help: did you mean `header`?
+
+        error: there is no such transform
+          --> p.yaml:15:16
+           |
+        15 |   - transform: pikc
+           |                ^^^^
+           |
+           = help: did you mean `pick`?
+
+        error: unknown key `filter`
+          --> p.yaml:16:5
+           |
+        16 |   - filter: { header: a }
+           |     ^^^^^^
+           |
+           = help: known keys: transform, config
+
+        error: `transform` is missing
+          --> p.yaml:16:5
+           |
+        16 |   - filter: { header: a }
+           |     ^^^^^^
+           |
+           = help: transform: The transform.
+
+        error: expected a map, found text
+          --> p.yaml:17:5
+           |
+        17 |   - pick
+           |     ^^^^
+           |
+           = help: known keys: transform, config
+
+        6 problems in 1 file"#]].assert_eq(&report(&text).to_string());
 }
 
 #[test]

@@ -19,6 +19,9 @@ fn each_connector_s_block_hangs_on_its_name() {
     assert_eq!(at(&schema, "/$defs/sink.broker/required"), &json!(["brokers", "topic"]));
     assert_eq!(at(&schema, "/$defs/sink.broker/additionalProperties"), false);
     assert_eq!(at(&schema, "/$defs/sink.broker.Tls/required"), &json!(["ca", "password", "verify"]));
+    assert_eq!(at(&schema, "/$defs/Transform/properties/transform/anyOf/0/enum"), &json!(["pick"]));
+    assert_eq!(at(&schema, "/$defs/Transform/allOf/0/if/properties/transform/const"), "pick");
+    assert_eq!(at(&schema, "/$defs/transform.pick/required"), &json!(["header"]));
 }
 
 #[test]

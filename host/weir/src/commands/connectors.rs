@@ -1,4 +1,4 @@
-//! `weir connectors`: which connectors there are, and the configuration of one.
+//! `weir connectors`: which connectors and transforms there are, and the configuration of one.
 
 mod keys;
 
@@ -9,17 +9,17 @@ use weir_sdk::config::{first_sentence, name_help};
 use crate::exit::Exit;
 use crate::output;
 
-/// List the connectors, or show the configuration of one.
+/// List the connectors and transforms, or show the configuration of one.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The connector to show.
+    /// The connector or transform to show.
     name: Option<String>,
     /// Print JSON on standard output: kind and name, and with NAME the JSON Schema of its configuration.
     #[arg(long)]
     json: bool,
 }
 
-/// A connector as it is shown.
+/// A connector or transform as it is shown.
 struct Connector {
     kind: &'static str,
     name: String,
@@ -61,7 +61,12 @@ fn all(registry: &Registry) -> Vec<Connector> {
         name: factory.name().to_owned(),
         schema: factory.config_schema(),
     });
-    sources.chain(sinks).collect()
+    let transforms = registry.transforms().map(|factory| Connector {
+        kind: "transform",
+        name: factory.name().to_owned(),
+        schema: factory.config_schema(),
+    });
+    sources.chain(transforms).chain(sinks).collect()
 }
 
 impl Connector {
@@ -83,7 +88,7 @@ fn list(connectors: &[Connector]) {
     let width = connectors.iter().map(|connector| connector.name.len()).max().unwrap_or(0);
     for connector in connectors {
         let (kind, name, about) = (connector.kind, &connector.name, connector.about());
-        output::line(format!("{kind:<6}  {name:<width$}  {about}").trim_end());
+        output::line(format!("{kind:<9}  {name:<width$}  {about}").trim_end());
     }
 }
 
