@@ -12,6 +12,7 @@ mod id;
 #[cfg(test)]
 mod tests;
 
+use std::error::Error as _;
 use std::fmt;
 
 use crate::error::{Error, ErrorKind};
@@ -94,7 +95,7 @@ impl DeadLetter {
             task: task.clone(),
             stage: failure.stage,
             refused_by: failure.refused_by.to_owned(),
-            kind: failure.error.kind(),
+            kind: root_kind(failure.error),
             message: shortened(failure.error.to_string()),
             advice: shortened(failure.error.operator_advice().unwrap_or(failure.advice).to_owned()),
             attempts: failure.error.attempts(),
@@ -142,6 +143,14 @@ impl Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// The kind of the error at the root: where attempts ran out, what was tried again.
+fn root_kind(error: &Error) -> ErrorKind {
+    match error.source().and_then(|cause| cause.downcast_ref::<Error>()) {
+        Some(cause) => root_kind(cause),
+        None => error.kind(),
     }
 }
 

@@ -43,6 +43,6 @@ pub use dead_letter::DeadLetter;
 pub use error::{Error, ErrorKind, Failed, WriteError};
 pub use record::{Header, HeaderName, Headers, Origin, Record, Records, Timestamp};
 pub use sink::{Order, Sink};
-pub use source::{Commits, Room, Source, Start};
+pub use source::{Commits, Refused, Room, Source, Start};
 pub use store::{CheckpointStore, TaskId};
 pub use transform::Transform;

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use crate::checkpoint::{Batch, Checkpoint};
 use crate::error::Error;
+use crate::record::Record;
 
 /// An open source. It was opened at a checkpoint and goes on from there.
 #[async_trait]
@@ -20,6 +21,12 @@ pub trait Source: Send {
     /// never ages. After an error the next call goes on where the last batch ended. The future is dropped only to
     /// close.
     async fn poll(&mut self, room: Room) -> Result<Option<Batch>, Error>;
+
+    /// What the last batch lacks because it could not be read as it should: asked after every batch, and covered by the
+    /// batch's checkpoint. It counts as refused by the source, and goes to the dead letters.
+    fn refused(&mut self) -> Vec<Refused> {
+        Vec::new()
+    }
 
     /// Who wants to be told what is durable and saved; runs beside `poll`.
     fn commits(&self) -> Option<Arc<dyn Commits>> {
@@ -40,6 +47,15 @@ pub struct Start {
     /// The resolved begin of partitions that had no checkpoint; the host saves it before the first poll, so that
     /// `latest` means the same after a crash.
     pub checkpoint: Checkpoint,
+}
+
+/// What a source read, and of which it could make no record as it should.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// As much as could be read; its origin at least.
+    pub record: Record,
+    /// Why it is no more: an error of kind [`Record`](crate::ErrorKind::Record).
+    pub error: Error,
 }
 
 /// How much a poll may return.

@@ -113,12 +113,14 @@ fn the_tools_of_kafka_connect_find_their_headers() {
 
 #[test]
 fn a_replayed_record_that_fails_again_is_the_same_dead_letter() {
-    let error = Error::new(ErrorKind::Timeout, "no answer").attempted(5);
+    let no_answer = Error::new(ErrorKind::Timeout, "no answer");
+    let error = Error::new(ErrorKind::Record, "given up").caused_by(no_answer).attempted(5);
     let first = DeadLetter::new(record("k", "v").at("p", "7"), &task(), refusal(&error, 100));
     assert_eq!(
         (first.facts.attempts, first.facts.replays, first.facts.advice.as_str()),
         (5, 0, "repair the record")
     );
+    assert_eq!((first.facts.kind, first.facts.message.as_str()), (ErrorKind::Timeout, "given up: no answer"));
     let replay = first.clone().into_replay();
     assert_eq!(headers::replays(&replay.headers), 1);
     let again = DeadLetter::new(replay, &task(), refusal(&error, 900));

@@ -8,13 +8,15 @@ pub type Name = (&'static str, &'static str);
 
 /// Names shown without the prefix.
 pub const UNPREFIXED: [&str; 4] =
-    [CDC_EVENTS_PROCESSED.0, RETRY_ATTEMPTS.0, "dlq_messages_total", "circuit_breaker_state"];
+    [CDC_EVENTS_PROCESSED.0, RETRY_ATTEMPTS.0, DLQ_MESSAGES.0, "circuit_breaker_state"];
 
 /// Counter.
 pub const CDC_EVENTS_PROCESSED: Name =
     ("cdc_events_processed_total", "Events read from the CDC log and handed to the task.");
 /// Counter.
 pub const RETRY_ATTEMPTS: Name = ("retry_attempts_total", "Writes sent again after a failure.");
+/// Counter.
+pub const DLQ_MESSAGES: Name = ("dlq_messages_total", "Records that went to the dead letters.");
 /// Gauge, seconds.
 pub const CDC_LAG: Name = ("cdc_lag_seconds", "How far the reader is behind the newest row it could read.");
 /// Counter.
