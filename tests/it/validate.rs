@@ -92,6 +92,26 @@ fn each_good_file_gets_its_line() {
     assert!(shown.contains("pipelines/orders/publisher.yaml: pipeline "), "{shown}");
 }
 
+/// Each block of `docs/transforms.md`, with the rest of a pipeline around it.
+#[test]
+fn the_examples_of_the_documentation_are_good() {
+    let page = std::fs::read_to_string(root().join("docs/transforms.md")).unwrap();
+    let examples: Vec<&str> =
+        page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let names: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert!(examples.len() > 4 && names.contains(&"extract"), "{names:?}");
+    let folder = tempfile::tempdir().unwrap();
+    for (index, example) in examples.iter().enumerate() {
+        let mut text = format!("name: example-{index}\nsource: {{ connector: generator }}\n{example}");
+        if !example.contains("sinks:") {
+            text += "sinks: [{ name: out, connector: stdout }]\n";
+        }
+        std::fs::write(folder.path().join(format!("{index}.yaml")), text).unwrap();
+    }
+    let output = weir(&["validate", folder.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
 #[test]
 fn a_file_that_is_not_there_is_a_problem_of_the_configuration() {
     let output = weir(&["validate", "tests/fixtures/none.yaml"]);
