@@ -224,7 +224,7 @@ pub(crate) fn check(config: &RedpandaConfig) -> Vec<Problem> {
     if config.create.as_ref().is_some_and(|create| create.partitions == 0) {
         problems.push(Problem::new("/create/partitions", "a topic needs at least one partition"));
     }
-    problems.extend(check_security(config));
+    problems.extend(check_security(config.tls.as_ref(), config.sasl.as_ref()));
     if problems.is_empty()
         && let Err(error) = settings::of(config, "check").create_native_config()
     {
@@ -233,18 +233,19 @@ pub(crate) fn check(config: &RedpandaConfig) -> Vec<Problem> {
     problems
 }
 
-fn check_security(config: &RedpandaConfig) -> Vec<Problem> {
+/// The problems of encryption and credentials, at `/tls` and `/sasl`.
+pub(crate) fn check_security(tls: Option<&Tls>, sasl: Option<&Sasl>) -> Vec<Problem> {
     let mut problems = Vec::new();
     if cfg!(not(feature = "tls")) {
         let help = "use a program that was built with the feature `tls`";
-        if config.tls.is_some() {
+        if tls.is_some() {
             problems.push(Problem::at_key("/tls", "this program was built without TLS").help(help));
         }
-        if config.sasl.as_ref().is_some_and(|sasl| sasl.mechanism != Mechanism::Plain) {
+        if sasl.is_some_and(|sasl| sasl.mechanism != Mechanism::Plain) {
             problems.push(Problem::new("/sasl/mechanism", "this program was built without SCRAM").help(help));
         }
     }
-    if let Some(tls) = &config.tls {
+    if let Some(tls) = tls {
         if tls.certificate.is_some() != tls.key.is_some() {
             let help = "a certificate of our own needs both `certificate` and `key`";
             problems.push(Problem::at_key("/tls", "half a certificate").help(help));

@@ -1,4 +1,4 @@
-//! All that knows the Kafka protocol: the redpanda sink.
+//! All that knows the Kafka protocol: the redpanda sink and the redpanda source.
 //!
 //! One sink has one producer at a time, librdkafka's, shared by its lanes. A write hands its records to the producer,
 //! waits for their delivery reports, and answers. In reading order:
@@ -10,7 +10,8 @@
 //! * [`producer`]: librdkafka with its callbacks, on top of [`tickets`] (which report belongs to which write),
 //!   [`room`] (how much may be on its way) and [`far_side`] (is anybody there?);
 //! * [`pending`]: records whose write was given up, and which a retry joins;
-//! * [`errors`]: what each of librdkafka's errors means.
+//! * [`errors`]: what each of librdkafka's errors means;
+//! * [`source`]: the other direction, with its own front page.
 //!
 //! # Why a retry joins instead of producing again
 //! librdkafka can give up on a record after a time, but then later records overtake it, and it can purge, but then
@@ -36,18 +37,26 @@ mod producer;
 mod room;
 mod settings;
 mod sink;
+mod source;
 mod tickets;
 mod topic;
 mod write;
 
 use std::sync::Arc;
 
-use weir_sdk::SinkFactory;
+use weir_sdk::{SinkFactory, SourceFactory};
 
 pub use config::RedpandaConfig;
 pub use sink::RedpandaSinkConnector;
+pub use source::RedpandaSourceConnector;
+pub use source::config::RedpandaSourceConfig;
 
 /// The sinks of this crate, for the list of built-in connectors.
 pub fn sinks() -> Vec<Arc<dyn SinkFactory>> {
     vec![weir_sdk::connector::sink(RedpandaSinkConnector)]
+}
+
+/// The sources of this crate, for the list of built-in connectors.
+pub fn sources() -> Vec<Arc<dyn SourceFactory>> {
+    vec![weir_sdk::connector::source(RedpandaSourceConnector)]
 }

@@ -72,7 +72,8 @@ fn compression(compression: Compression) -> &'static str {
     }
 }
 
-fn secure(settings: &mut ClientConfig, tls: Option<&Tls>, sasl: Option<&Sasl>) {
+/// Encryption and credentials.
+pub(crate) fn secure(settings: &mut ClientConfig, tls: Option<&Tls>, sasl: Option<&Sasl>) {
     let protocol = match (tls, sasl) {
         (None, None) => "plaintext",
         (Some(_), None) => "ssl",
