@@ -72,8 +72,8 @@ fn pair(header: &Header) -> (String, Option<Bytes>) {
 /// What is read. A row that something else wrote may lack facts; it is a dead letter all the same.
 #[derive(Debug, DeserializeRow)]
 pub struct Read {
-    /// The place on the ring.
-    pub token: i64,
+    /// The token, its place on the ring.
+    pub place: i64,
     /// When it was written, in microseconds since 1970.
     pub written_us: Option<i64>,
     /// The key.

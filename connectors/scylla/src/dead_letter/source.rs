@@ -52,7 +52,7 @@ impl SourceConnector for DeadLetterSource {
         let session = connect(&config.session).await?;
         table::check(&session, &config).await?;
         let text = format!(
-            "SELECT token(id) AS token, writetime(pipeline) AS written_us, {READ} FROM {} \
+            "SELECT token(id) AS place, writetime(pipeline) AS written_us, {READ} FROM {} \
              WHERE token(id) >= ? AND token(id) <= ?",
             table::quoted(&config)
         );
@@ -200,7 +200,7 @@ impl OpenTable {
         let mut rows = Vec::new();
         for row in answer.rows::<Read>().map_err(shape)? {
             let row = row.map_err(shape)?;
-            let place = Place { token: row.token, id: row.id, written_us: row.written_us.unwrap_or(0) };
+            let place = Place { token: row.place, id: row.id, written_us: row.written_us.unwrap_or(0) };
             if place.is_behind(self.last) {
                 let origin = Origin { partition: self.partition.clone(), offset: place.offset() };
                 rows.push((place, row.into_record(origin)));

@@ -1,8 +1,9 @@
-//! The outbox source over real sockets, against the in-process ScyllaDB and its faults.
+//! The outbox source and dead letters over real sockets, against the in-process ScyllaDB and its faults.
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helper functions too")]
 
 mod contract;
+mod dead_letter;
 mod late;
 mod place;
 mod reads;
