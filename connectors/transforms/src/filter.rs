@@ -46,8 +46,7 @@ impl Keep {
 
 impl Transform for Keep {
     fn apply(&self, record: Record, out: &mut Vec<Record>) -> Result<(), Error> {
-        let keeps = self.condition.holds(&mut View::new(&record, &self.lookup));
-        if keeps.map_err(|error| error.context(Filter::NAME))? {
+        if self.condition.holds(&mut View::new(&record, &self.lookup))? {
             out.push(record);
         }
         Ok(())
@@ -112,7 +111,7 @@ mod tests {
     #[test]
     fn a_payload_that_is_no_json_is_at_fault() {
         let error = refused(Filter, json!({ "json": "$.status", "exists": false }), record("k", "{hunter2"));
-        assert_eq!(error.to_string(), "filter: the payload is not JSON, as line 1 column 2 shows");
+        assert_eq!(error.to_string(), "the payload is not JSON, as line 1 column 2 shows");
     }
 
     #[test]

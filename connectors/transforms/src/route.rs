@@ -102,8 +102,7 @@ impl Choose {
 
 impl Transform for Choose {
     fn apply(&self, mut record: Record, out: &mut Vec<Record>) -> Result<(), Error> {
-        let to = self.choose(&record).map_err(|error| error.context(Route::NAME))?.cloned();
-        if let Some(to) = to {
+        if let Some(to) = self.choose(&record)?.cloned() {
             record.headers.set(self.header.clone(), to);
         }
         out.push(record);
@@ -147,7 +146,7 @@ mod tests {
         assert_eq!(route(tombstone("k")), "rest");
         assert_eq!(route(record("k", "{}").header("route", "elsewhere")), "rest");
         let error = refused(Route, config(), record("k", "hunter2"));
-        assert_eq!(error.to_string(), "route: the payload is not JSON, as line 1 column 1 shows");
+        assert_eq!(error.to_string(), "the payload is not JSON, as line 1 column 1 shows");
     }
 
     #[test]
