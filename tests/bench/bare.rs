@@ -37,7 +37,7 @@ const EPOCH: i64 = 0x01b2_1dd2_1381_4000;
 
 /// A row of the log, its text and bytes still in the page.
 type Row<'a> =
-    (&'a [u8], CqlTimeuuid, i32, i8, Uuid, &'a str, i32, Uuid, i64, Uuid, Uuid, CqlTimestamp, &'a [u8]);
+    (&'a [u8], CqlTimeuuid, i32, i8, Uuid, &'a str, i32, Uuid, i64, Uuid, Uuid, CqlTimestamp, &'a str);
 
 /// What the sink of Weir tells librdkafka by default.
 const PRODUCER: [(&str, &str); 16] = [
@@ -203,7 +203,7 @@ impl Loop {
             let (id, time) = (row.7.hyphenated().to_string(), micros(&row.1));
             let mut message = BaseRecord::to(&self.topic)
                 .key(id.as_bytes())
-                .payload(row.12)
+                .payload(row.12.as_bytes())
                 .timestamp(time / 1_000)
                 .headers(headers(&row, &id, time)?);
             while let Err((error, refused)) = self.producer.send(message) {
@@ -222,8 +222,8 @@ fn headers(row: &Row<'_>, id: &str, time: i64) -> anyhow::Result<OwnedHeaders> {
     use std::fmt::Write as _;
     let text = |key, value: &str| (key, value.to_owned());
     let mut position = String::with_capacity(80);
-    row.0.iter().try_for_each(|byte| write!(position, "{byte:02x}"))?;
-    write!(position, ":{}:{}", Uuid::from_bytes(*row.1.as_bytes()).hyphenated(), row.2)?;
+    let (stream, time_id) = (Uuid::from_slice(row.0)?, Uuid::from_bytes(*row.1.as_bytes()));
+    write!(position, "{}:{}:{}", stream.simple(), time_id.hyphenated(), row.2)?;
     let texts = [
         ("event_id", row.4.hyphenated().to_string()),
         text("event_type", row.5),

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let outbox = runtime.block_on(Outbox::lay(&scylla.address))?;
     let topic = runtime.block_on(Topic::create(&broker.address, "latency"))?;
     let file = folder.path().join("latency.yaml");
-    pipeline(&file, &scylla, &broker, &topic.name)?;
+    std::fs::write(&file, pipeline(&scylla, &broker, &topic.name, &[]))?;
     let weir = Process::weir(&file, &folder.path().join("data"))?;
     weir.line("that the task runs", |line| line.contains("RUNNING").then_some(()))?;
 

@@ -1,6 +1,6 @@
 //! A backlog of the outbox on its way to a topic: `weir run` against the bare loop, by turns.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::ensure;
@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// Ranges of the ring that the database has, each with a stream of the log.
     #[arg(long, default_value_t = 256)]
     vnodes: u16,
+    /// Another line of the sink in the pipeline file, such as `lanes: 8`.
+    #[arg(long = "sink", value_name = "LINE")]
+    sink: Vec<String>,
     #[command(flatten)]
     broker: Choice,
 }
@@ -32,6 +35,7 @@ struct Field {
     scylla: Server,
     broker: Server,
     events: u64,
+    sink: Vec<String>,
     folder: PathBuf,
 }
 
@@ -58,6 +62,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         scylla: Server::aged_scylla(args.vnodes)?,
         broker: Server::broker(args.broker, &folder.path().join("kafka"))?,
         events: args.events,
+        sink: args.sink.clone(),
         folder: folder.path().to_owned(),
     };
     say(format_args!(
@@ -92,12 +97,16 @@ impl Field {
     /// Runs a contestant until all has arrived. What happens before the first records do is not counted.
     fn watch(&self, name: &str, contestant: Contestant, topic: &Topic) -> anyhow::Result<Watched> {
         let began = Instant::now();
-        let process = self.start(contestant, topic)?;
-        let arrived = || topic.count();
-        let first = until("the first records arrive", || Ok(Some(arrived()?).filter(|count| *count > 0)))?;
+        let mut process = self.start(contestant, topic)?;
+        let arrived = |process: &mut Process| process.still_runs().and_then(|()| topic.count());
+        let first =
+            until(
+                "the first records arrive",
+                || Ok(Some(arrived(&mut process)?).filter(|count| *count > 0)),
+            )?;
         let (at, start) = (Instant::now(), began.elapsed().as_secs_f64());
         let (used, servers) = (process.used()?, [self.scylla.used()?, self.broker.used()?]);
-        until("all records arrive", || Ok((arrived()? >= self.events).then_some(())))?;
+        until("all records arrive", || Ok((arrived(&mut process)? >= self.events).then_some(())))?;
         let took = at.elapsed();
         let records = self.events - first;
         let (end, ends) = (process.used()?, [self.scylla.used()?, self.broker.used()?]);
@@ -115,7 +124,7 @@ impl Field {
         match contestant {
             Contestant::Weir => {
                 let file = self.folder.join(format!("{}.yaml", topic.name));
-                pipeline(&file, &self.scylla, &self.broker, &topic.name)?;
+                std::fs::write(&file, pipeline(&self.scylla, &self.broker, &topic.name, &self.sink))?;
                 Process::weir(&file, &self.folder.join(&topic.name))
             }
             Contestant::Bare => self.bare("copy", &topic.name),
@@ -145,9 +154,10 @@ impl Field {
     }
 }
 
-/// A pipeline file with nothing but defaults.
-pub(crate) fn pipeline(file: &Path, scylla: &Server, broker: &Server, topic: &str) -> anyhow::Result<()> {
-    let text = format!(
+/// A pipeline of defaults, but for these lines of its sink.
+pub(crate) fn pipeline(scylla: &Server, broker: &Server, topic: &str, sink: &[String]) -> String {
+    let sink: String = sink.iter().map(|line| format!("    {line}\n")).collect();
+    format!(
         "name: figures
 source:
   connector: scylla-outbox
@@ -156,10 +166,9 @@ sinks:
   - name: topic
     connector: redpanda
     config: {{ brokers: '{}', topic: {topic} }}
-",
+{sink}",
         scylla.address, broker.address,
-    );
-    Ok(std::fs::write(file, text)?)
+    )
 }
 
 /// Both topics, read by a consumer, hold each event once, and as many bytes.

@@ -104,6 +104,14 @@ impl Process {
         self.child.id()
     }
 
+    /// Complains when it has ended.
+    pub(crate) fn still_runs(&mut self) -> anyhow::Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => bail!("a process ended before its time: {status}"),
+            None => Ok(()),
+        }
+    }
+
     /// What it has used.
     pub(crate) fn used(&self) -> anyhow::Result<Used> {
         used(self.pid())
