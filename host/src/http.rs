@@ -1,12 +1,14 @@
-//! `Server`: one HTTP listener for `/metrics`, `/health`, `/live` and `/ready`.
+//! `Server`: one HTTP listener for `/metrics`, `/health`, `/live`, `/ready` and the orders of `/api/v1`.
 //!
 //! * `access`: who may ask, and how a browser is kept from asking for somebody else
 //! * `health`: what the board says, as JSON
+//! * `control`: the tasks, and orders to them
 //! * `listener`: connections, with limits on all that a client can send or hold up
 //!
 //! Every answer but the metrics is JSON, errors too: `{"error": …, "advice": …}`.
 
 mod access;
+mod control;
 mod health;
 mod listener;
 #[cfg(test)]
@@ -28,6 +30,7 @@ use weir_sdk::{Error, ErrorKind};
 
 pub use self::access::Access;
 use self::listener::Limits;
+use crate::control::Control;
 use crate::state::Board;
 use crate::telemetry::metrics::Exposition;
 
@@ -40,25 +43,25 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `address`, whose port may be 0, and answers from `board`.
+    /// Listens on `address`, whose port may be 0, and answers from `control`.
     ///
     /// # Errors
     /// The address cannot be had, or other machines reach it and `access` is for this machine only.
-    pub async fn start(address: SocketAddr, access: Access, board: Board) -> Result<Self, Error> {
-        Self::start_within(address, access, board, Limits::default()).await
+    pub async fn start(address: SocketAddr, access: Access, control: Control) -> Result<Self, Error> {
+        Self::start_within(address, access, control, Limits::default()).await
     }
 
     async fn start_within(
         address: SocketAddr,
         access: Access,
-        board: Board,
+        control: Control,
         limits: Limits,
     ) -> Result<Self, Error> {
         access.check_address(address)?;
         let socket = TcpListener::bind(address).await.map_err(|error| unusable(address, error))?;
         let address = socket.local_addr().map_err(|error| unusable(address, error))?;
         let (closing, closes) = watch::channel(false);
-        let listener = tokio::spawn(listener::run(socket, router(access, board, limits), limits, closes));
+        let listener = tokio::spawn(listener::run(socket, router(access, control, limits), limits, closes));
         Ok(Self { address, closing, listener })
     }
 
@@ -76,7 +79,8 @@ impl Server {
     }
 }
 
-fn router(access: Access, board: Board, limits: Limits) -> Router {
+fn router(access: Access, control: Control, limits: Limits) -> Router {
+    let board = control.board().clone();
     let metrics = Router::new().route("/metrics", get(metrics)).with_state(Exposition::new(board.clone()));
     Router::new()
         .route("/health", get(async |State(board): State<Board>| health::health(&board)))
@@ -84,6 +88,7 @@ fn router(access: Access, board: Board, limits: Limits) -> Router {
         .route("/ready", get(async |State(board): State<Board>| health::ready(&board)))
         .with_state(board)
         .merge(metrics)
+        .merge(control::routes(control))
         .fallback(async |uri: Uri| {
             refusal(StatusCode::NOT_FOUND, &format!("there is nothing at {}", uri.path()))
         })

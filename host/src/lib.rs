@@ -3,9 +3,12 @@
 
 pub mod checkpoints;
 pub mod config;
+pub mod control;
 pub mod data_dir;
+pub mod gap;
 pub mod http;
 pub mod middleware;
+pub mod orders;
 pub mod registry;
 pub mod run;
 pub mod state;

@@ -8,8 +8,9 @@ use weir_sdk::metrics::Metrics;
 use weir_sdk::{CheckpointStore, TaskId, Transform};
 
 use crate::config::{Block, PipelineConfig, SinkConfig};
+use crate::control::Control;
+use crate::gap::Acceptance;
 use crate::registry::Registry;
-use crate::state::Board;
 use crate::stop::Stop;
 use crate::supervisor::{self, Outcome};
 use crate::task::Spec;
@@ -20,7 +21,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts every task of the pipelines, which show their states on `board`; far sides that are not there yet are waited for.
+    /// Starts every task of the pipelines, under `control`; far sides that are not there yet are waited for.
     ///
     /// # Errors
     /// The first pipeline with a connector that `registry` does not know, or a transform that does not build; a loaded
@@ -29,7 +30,7 @@ impl Host {
         pipelines: &[PipelineConfig],
         registry: &Registry,
         checkpoints: &Arc<dyn CheckpointStore>,
-        board: &Board,
+        control: &Control,
         stop: &Stop,
     ) -> Result<Self, Problem> {
         let mut specs = Vec::new();
@@ -42,8 +43,9 @@ impl Host {
         let mut tasks = JoinSet::new();
         for (spec, mask) in specs {
             let (id, stop) = (spec.id.clone(), stop.clone());
-            let pen = board.enter(id.clone(), spec.metrics.clone()).hiding(mask);
-            tasks.spawn(async move { (id, supervisor::supervise(spec, pen, stop).await) });
+            let (pen, orders) = control.enter(id.clone(), spec.metrics.clone());
+            let (pen, spec) = (pen.hiding(mask), Spec { gap: control.acceptance(&id), ..spec });
+            tasks.spawn(async move { (id, supervisor::supervise(spec, pen, stop, orders).await) });
         }
         Ok(Self { tasks })
     }
@@ -76,6 +78,7 @@ fn spec(
         checkpoints,
         settings: sink.settings.clone(),
         metrics: Metrics::default(),
+        gap: Acceptance::default(),
     })
 }
 

@@ -52,7 +52,8 @@ impl State {
             Running => &[Degraded, Parked, Paused, Restarting, Failed, Gap, Stopped],
             Degraded => &[Running, Parked, Paused, Restarting, Failed, Gap, Stopped],
             Parked => &[Running, Degraded, Paused, Restarting, Failed, Gap, Stopped],
-            Paused | Failed | Gap => &[Restarting, Stopped],
+            Failed | Gap => &[Paused, Restarting, Stopped],
+            Paused => &[Restarting, Stopped],
             Stopped => &[],
         }
     }
@@ -103,7 +104,7 @@ impl Board {
         };
         metrics.gauge(names::TASK_STATE).set(State::Restarting as u8 as f64);
         self.lines().insert(task.clone(), status);
-        Pen { board: self.clone(), task, mask: Mask::default() }
+        Pen { board: self.clone(), task, mask: Mask::default(), note: None }
     }
 
     /// Every task's status, by name.
@@ -122,6 +123,7 @@ pub struct Pen {
     board: Board,
     task: TaskId,
     mask: Mask,
+    note: Option<Arc<str>>,
 }
 
 impl Pen {
@@ -131,14 +133,28 @@ impl Pen {
         Self { mask, ..self }
     }
 
+    /// Shows this while the task runs, as what an operator must not overlook.
+    #[must_use]
+    pub fn noting(self, note: &str) -> Self {
+        Self { note: Some(note.into()), ..self }
+    }
+
     /// The task runs.
     pub fn running(&self) {
-        self.write(State::Running, None);
+        match &self.note {
+            Some(note) => self.because(State::Running, &**note),
+            None => self.write(State::Running, None),
+        }
     }
 
     /// The task is in `state`, and why.
     pub fn because(&self, state: State, reason: impl Into<String>) {
-        self.write(state, Some(self.mask.apply(&reason.into()).into_owned()));
+        self.write(state, Some(self.hide(&reason.into())));
+    }
+
+    /// Hides in a text what no reason may show.
+    pub fn hide(&self, text: &str) -> String {
+        self.mask.apply(text).into_owned()
     }
 
     /// What the task does now.

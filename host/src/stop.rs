@@ -1,5 +1,6 @@
 //! `Stop`: the wish to end, its deadline, and who hears of them.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -22,7 +23,22 @@ impl Stopper {
 
     /// Asks to stop: to drain within `limit`, and to give up what is left then. A later call can only shorten it.
     pub fn stop(&self, limit: Duration) {
-        let deadline = Instant::now() + limit;
+        self.stop_at(Instant::now() + limit);
+    }
+
+    /// Says what `stop` says, as long as it is awaited.
+    pub async fn follow(&self, stop: &Stop) -> Infallible {
+        let mut receiver = stop.0.clone();
+        loop {
+            let deadline = *receiver.borrow_and_update();
+            deadline.into_iter().for_each(|deadline| self.stop_at(deadline));
+            if receiver.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    fn stop_at(&self, deadline: Instant) {
         self.0.send_if_modified(|current| {
             let sooner = current.is_none_or(|current| deadline < current);
             if sooner {
@@ -82,5 +98,18 @@ mod tests {
         stopper.stop(Duration::ZERO);
         waiting.await.unwrap();
         assert_eq!(began.elapsed(), Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_follower_stops_with_its_leader_or_before() {
+        let (leader, leads) = Stopper::new();
+        let (follower, follows) = Stopper::new();
+        let began = Instant::now();
+        tokio::spawn(async move { follower.follow(&leads).await });
+        leader.stop(Duration::from_secs(30));
+        follows.requested().await;
+        leader.stop(Duration::from_secs(2));
+        follows.deadline().await;
+        assert_eq!(began.elapsed(), Duration::from_secs(2));
     }
 }

@@ -28,6 +28,7 @@ use tokio::time::Instant;
 use weir_sdk::metrics::{Metrics, names};
 use weir_sdk::{Batch, CheckpointStore, Error, ErrorKind, SinkFactory, SourceFactory, TaskId, Transform};
 
+use crate::gap::Acceptance;
 use crate::middleware;
 use crate::middleware::parking::Parking;
 use crate::state::Pen;
@@ -58,6 +59,8 @@ pub struct Spec {
     pub settings: Settings,
     /// Its figures.
     pub metrics: Metrics,
+    /// Whether the operator accepts a gap.
+    pub gap: Acceptance,
 }
 
 /// How a task works.

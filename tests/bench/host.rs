@@ -8,9 +8,10 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use weir_host::checkpoints::FileStore;
+use weir_host::control::Control;
 use weir_host::data_dir::DataDir;
+use weir_host::gap::Acceptance;
 use weir_host::middleware::{self, retry};
-use weir_host::state::Board;
 use weir_host::stop::Stopper;
 use weir_host::supervisor::{self, Outcome};
 use weir_host::task::{Ended, Settings, Spec};
@@ -105,10 +106,11 @@ async fn through_host(memory: Memory) -> anyhow::Result<()> {
         checkpoints: Arc::new(FileStore::open(&data).await?),
         settings: settings(),
         metrics: Metrics::default(),
+        gap: Acceptance::default(),
     };
     let (_stopper, stop) = Stopper::new();
-    let pen = Board::default().enter(spec.id.clone(), spec.metrics.clone());
-    let outcome = supervisor::supervise(spec, pen, stop).await;
+    let (pen, orders) = Control::default().enter(spec.id.clone(), spec.metrics.clone());
+    let outcome = supervisor::supervise(spec, pen, stop, orders).await;
     ensure!(
         matches!(outcome, Outcome::Ended(Ended::Exhausted)),
         "the task did not end by itself: {outcome:?}"

@@ -56,7 +56,7 @@ impl Status {
 }
 
 #[derive(Serialize)]
-struct Task {
+pub(super) struct Task {
     pipeline: String,
     sink: String,
     state: State,
@@ -71,7 +71,7 @@ struct Task {
 }
 
 impl Task {
-    fn of(id: TaskId, status: TaskStatus) -> Self {
+    pub(super) fn of(id: TaskId, status: TaskStatus) -> Self {
         Self {
             pipeline: id.pipeline,
             sink: id.sink,

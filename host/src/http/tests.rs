@@ -12,23 +12,25 @@ use weir_sdk::metrics::{Metrics, names};
 
 use super::listener::Limits;
 use super::{Access, Server};
-use crate::state::{Board, Pen, State};
+use crate::control::Control;
+use crate::orders::Next;
+use crate::state::{Pen, State};
 
 const SOON: Duration = Duration::from_secs(20);
 
-async fn start(access: Access, board: &Board) -> Server {
-    Server::start("127.0.0.1:0".parse().unwrap(), access, board.clone()).await.unwrap()
+async fn start(access: Access, control: &Control) -> Server {
+    Server::start("127.0.0.1:0".parse().unwrap(), access, control.clone()).await.unwrap()
 }
 
 async fn start_within(limits: Limits) -> Server {
     let address = "127.0.0.1:0".parse().unwrap();
-    Server::start_within(address, Access::Loopback, Board::default(), limits).await.unwrap()
+    Server::start_within(address, Access::Loopback, Control::default(), limits).await.unwrap()
 }
 
-fn enter(board: &Board, sink: &str) -> (Pen, Metrics) {
+fn enter(control: &Control, sink: &str) -> (Pen, Metrics) {
     let metrics = Metrics::default();
     let id = TaskId { pipeline: "orders".to_owned(), sink: sink.to_owned() };
-    (board.enter(id, metrics.clone()), metrics)
+    (control.enter(id, metrics.clone()).0, metrics)
 }
 
 struct Answer {
@@ -65,10 +67,10 @@ async fn get(server: &Server, path: &str) -> Answer {
 
 #[tokio::test]
 async fn health_tells_each_task_and_the_worst_decides() {
-    let board = Board::default();
-    let server = start(Access::Loopback, &board).await;
-    let (topic, metrics) = enter(&board, "topic");
-    let (table, _) = enter(&board, "table");
+    let control = Control::default();
+    let server = start(Access::Loopback, &control).await;
+    let (topic, metrics) = enter(&control, "topic");
+    let (table, _) = enter(&control, "table");
     metrics.counter(names::TASK_RESTARTS).add(2);
     metrics.gauge(names::CHECKPOINT_AGE).set(0.25);
     metrics.gauge(names::CDC_LAG).set(1.5);
@@ -103,11 +105,11 @@ async fn health_tells_each_task_and_the_worst_decides() {
 
 #[tokio::test]
 async fn ready_once_every_task_has_run() {
-    let board = Board::default();
-    let server = start(Access::Loopback, &board).await;
+    let control = Control::default();
+    let server = start(Access::Loopback, &control).await;
     assert_eq!(get(&server, "/ready").await.status, 503, "nothing has been started");
-    let (a, _) = enter(&board, "a");
-    let (b, _) = enter(&board, "b");
+    let (a, _) = enter(&control, "a");
+    let (b, _) = enter(&control, "b");
     a.running();
     let answer = get(&server, "/ready").await;
     assert_eq!((answer.status, answer.json()), (503, json!({ "ready": false, "waiting": ["orders/b"] })));
@@ -120,9 +122,9 @@ async fn ready_once_every_task_has_run() {
 
 #[tokio::test]
 async fn metrics_are_what_the_tasks_counted() {
-    let board = Board::default();
-    let server = start(Access::Loopback, &board).await;
-    let (_, metrics) = enter(&board, "topic");
+    let control = Control::default();
+    let server = start(Access::Loopback, &control).await;
+    let (_, metrics) = enter(&control, "topic");
     metrics.counter(names::RECORDS_WRITTEN).add(7);
     let answer = get(&server, "/metrics").await;
     assert_eq!(answer.status, 200);
@@ -134,7 +136,7 @@ async fn metrics_are_what_the_tasks_counted() {
 
 #[tokio::test]
 async fn what_is_not_there_is_said_in_json() {
-    let server = start(Access::Loopback, &Board::default()).await;
+    let server = start(Access::Loopback, &Control::default()).await;
     let answer = get(&server, "/helth").await;
     assert_eq!((answer.status, answer.json()), (404, json!({ "error": "there is nothing at /helth" })));
     let host = format!("Host: {}\r\n", server.address());
@@ -153,8 +155,67 @@ async fn what_is_not_there_is_said_in_json() {
 }
 
 #[tokio::test]
+async fn orders_reach_the_tasks_that_are_meant() {
+    let control = Control::default();
+    let server = start(Access::Loopback, &control).await;
+    let obedient = |sink: &str| {
+        let id = TaskId { pipeline: "orders".to_owned(), sink: sink.to_owned() };
+        let (pen, mut orders) = control.enter(id, Metrics::default());
+        pen.running();
+        tokio::spawn(async move {
+            loop {
+                orders.changed().await;
+                match orders.take() {
+                    Next::Halt => pen.because(State::Paused, "halted"),
+                    Next::Anew => pen.because(State::Restarting, "anew"),
+                    Next::GoOn => {}
+                }
+                orders.obeyed();
+            }
+        });
+    };
+    obedient("table");
+    obedient("topic");
+    let host = format!("Host: {}\r\n", server.address());
+    let post = async |path: &str| {
+        let answer = ask(&server, &format!("POST /api/v1/{path}"), &host).await;
+        let body = answer.json();
+        let states = body["tasks"].as_array().into_iter().flatten();
+        let states: Vec<_> = states.map(|task| format!("{} {}", task["sink"], task["state"])).collect();
+        (
+            answer.status,
+            states.join(", ").replace('"', ""),
+            body["advice"].as_str().unwrap_or_default().to_owned(),
+        )
+    };
+    let done = |states: &str| (200, states.to_owned(), String::new());
+    let refused = |status, advice: &str| (status, String::new(), advice.to_owned());
+    assert_eq!(post("tasks/orders/topic/pause").await, done("topic PAUSED"));
+    let list = get(&server, "/api/v1/tasks").await.json();
+    assert_eq!(
+        (&list["tasks"][0]["state"], &list["tasks"][1]["reason"]),
+        (&json!("RUNNING"), &json!("halted"))
+    );
+    assert_eq!(post("tasks/orders/topic/restart").await, refused(409, "resume it: that builds it anew"));
+    assert_eq!(post("pipelines/orders/restart").await, done("table RESTARTING, topic PAUSED"));
+    assert_eq!(post("tasks/resume").await, done("table RESTARTING, topic RESTARTING"));
+    assert_eq!(post("pipelines/ordres/pause").await, refused(404, "did you mean `orders`?"));
+    assert_eq!(post("tasks/orders/tobic/pause").await, refused(404, "did you mean `topic`?"));
+    assert_eq!(post("tasks/orders/topic/puase").await, refused(404, "did you mean `pause`?"));
+    let answer = get(&server, "/api/v1/tasks/orders/topic/pause").await;
+    assert_eq!((answer.status, answer.head.contains("allow: post")), (405, true), "{}", answer.head);
+    assert!(answer.body.contains("give it with POST"), "{}", answer.body);
+    let foreign = format!("{host}Origin: http://evil.example\r\n");
+    assert_eq!(
+        ask(&server, "POST /api/v1/tasks/pause", &foreign).await.status,
+        403,
+        "a page of somebody else's"
+    );
+}
+
+#[tokio::test]
 async fn without_a_token_only_this_machine_under_its_own_name_is_answered() {
-    let server = start(Access::Loopback, &Board::default()).await;
+    let server = start(Access::Loopback, &Control::default()).await;
     let port = server.address().port();
     for host in ["localhost", "127.0.0.1", "[::1]"] {
         assert_eq!(
@@ -179,7 +240,7 @@ async fn without_a_token_only_this_machine_under_its_own_name_is_answered() {
 
 #[tokio::test]
 async fn with_a_token_it_must_be_shown_except_to_be_probed() {
-    let server = start(Access::Token(Secret::from("open sesame")), &Board::default()).await;
+    let server = start(Access::Token(Secret::from("open sesame")), &Control::default()).await;
     let named = |more: &str| format!("Host: weir.example\r\n{more}");
     for wrong in [
         "",
@@ -187,7 +248,7 @@ async fn with_a_token_it_must_be_shown_except_to_be_probed() {
         "Authorization: Basic open sesame\r\n",
         "Authorization: Bearer\r\n",
     ] {
-        for path in ["/metrics", "/health", "/nothing"] {
+        for path in ["/metrics", "/health", "/api/v1/tasks", "/nothing"] {
             let answer = ask(&server, &format!("GET {path}"), &named(wrong)).await;
             assert_eq!(
                 (answer.status, answer.head.contains("www-authenticate: bearer")),
@@ -206,12 +267,12 @@ async fn with_a_token_it_must_be_shown_except_to_be_probed() {
 
 #[tokio::test]
 async fn an_address_in_use_is_an_error_with_advice() {
-    let first = start(Access::Loopback, &Board::default()).await;
-    let error = Server::start(first.address(), Access::Loopback, Board::default()).await.unwrap_err();
+    let first = start(Access::Loopback, &Control::default()).await;
+    let error = Server::start(first.address(), Access::Loopback, Control::default()).await.unwrap_err();
     assert!(error.to_string().starts_with(&format!("cannot listen on {}: ", first.address())), "{error}");
     assert!(error.operator_advice().unwrap().contains("--listen"), "{error:?}");
     let error =
-        Server::start("0.0.0.0:0".parse().unwrap(), Access::Loopback, Board::default()).await.unwrap_err();
+        Server::start("0.0.0.0:0".parse().unwrap(), Access::Loopback, Control::default()).await.unwrap_err();
     assert!(error.message().contains("needs a token"), "{error:?}");
 }
 

@@ -26,6 +26,7 @@ pub struct Opened {
 pub async fn open(spec: &Spec, parking: &Parking) -> Result<Opened, Error> {
     let saved = spec.checkpoints.load(&spec.id).await?;
     let context = Context::new(spec.id.clone(), spec.metrics.clone());
+    let context = if spec.gap.is_in_use() { context.accepting_gap() } else { context };
     let resume = saved.as_ref().map(|saved| saved.checkpoint.clone()).unwrap_or_default();
     let name = spec.source.name();
     let source = spec.source.open(spec.source_config.clone(), resume, context.clone()).await;
@@ -53,6 +54,7 @@ async fn open_rest(
     if start.checkpoint != Checkpoint::default() {
         spec.checkpoints.save(&spec.id, &identity, &start.checkpoint).await?;
     }
+    spec.gap.passed();
     let name = spec.sink.name();
     let sink = spec.sink.open(spec.sink_config.clone(), context).await;
     let sink = sink.map_err(|error| error.context(format_args!("open sink {name}")))?;

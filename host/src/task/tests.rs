@@ -1,6 +1,9 @@
 //! Whole tasks on a paused clock, with sources and sinks in memory.
 
 mod bench;
+mod delays;
 mod delivery;
 mod failures;
+mod gap;
+mod orders;
 mod stopping;

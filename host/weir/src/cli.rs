@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use weir_host::config::Lookup;
+use weir_host::orders;
 use weir_host::stop::Stop;
 use weir_host::telemetry::logs;
 
 use crate::builtin;
-use crate::commands::{connectors, run, schema, validate};
+use crate::commands::{connectors, operate, run, schema, validate};
 #[cfg(feature = "dev")]
 use crate::dev;
 use crate::exit::Exit;
@@ -28,6 +29,12 @@ pub(crate) enum Command {
     Run(run::Args),
     #[cfg(feature = "dev")]
     Dev(dev::Args),
+    /// Halt tasks of a running host: what was read is settled and saved, and nothing more is read until `weir resume`.
+    Pause(operate::Args),
+    /// Let paused tasks go on.
+    Resume(operate::Args),
+    /// Build tasks anew at once, whatever they wait for.
+    Restart(operate::Args),
     Validate(validate::Args),
     Schema(schema::Args),
     Connectors(connectors::Args),
@@ -49,7 +56,7 @@ impl Cli {
             Command::Run(args) => args.host.drain(),
             #[cfg(feature = "dev")]
             Command::Dev(args) => args.host.drain(),
-            Command::Validate(_) | Command::Schema(_) | Command::Connectors(_) => Duration::ZERO,
+            _ => Duration::ZERO,
         }
     }
 }
@@ -65,6 +72,9 @@ impl Command {
             Self::Run(args) => run::run(args, &registry, lookup, stop).await,
             #[cfg(feature = "dev")]
             Self::Dev(args) => dev::run(args, &registry, lookup, stop).await,
+            Self::Pause(args) => operate::run(orders::Command::Pause, args, lookup).await,
+            Self::Resume(args) => operate::run(orders::Command::Resume, args, lookup).await,
+            Self::Restart(args) => operate::run(orders::Command::Restart, args, lookup).await,
             Self::Validate(args) => Ok(validate::run(&args, &registry, lookup)),
             Self::Schema(args) => Ok(schema::run(&args, &registry)),
             Self::Connectors(args) => Ok(connectors::run(&args, &registry)),

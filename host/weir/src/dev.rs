@@ -20,9 +20,9 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use weir_host::config::{self, Lookup, PipelineConfig, Report};
+use weir_host::control::Control;
 use weir_host::http;
 use weir_host::registry::Registry;
-use weir_host::state::Board;
 use weir_host::stop::Stop;
 use weir_orders::LoadOptions;
 
@@ -90,7 +90,7 @@ pub(crate) async fn run(
         registry,
         lookup: &embedded,
         checkpoints: checkpoints(data_dir).await?,
-        board: Board::default(),
+        control: Control::default(),
         drain: args.host.drain(),
         running: BTreeMap::new(),
     };
@@ -101,11 +101,11 @@ pub(crate) async fn run(
             return Ok(Exit::Configuration);
         }
     };
-    let server = args.serve(lookup, &pipelines.board).await?;
+    let server = args.serve(lookup, &pipelines.control).await?;
     pipelines.apply(wanted).await?;
     let screen = Screen::new(if args.json { Style::Json } else { Style::Human });
     screen.ready(&Addresses { cql: services.cql(), kafka: services.kafka(), http: server.address() });
-    let show = Show::new(screen, pipelines.board.clone());
+    let show = Show::new(screen, pipelines.control.board().clone());
     let summary = demonstrate(&args, &services, show, &mut pipelines, &stop).await?;
     server.stop().await;
     Ok(if summary.lost == 0 { Exit::Ok } else { Exit::Failed })
@@ -163,11 +163,11 @@ impl Args {
     }
 
     /// HTTP where it was asked for, or else where there is room.
-    async fn serve(&self, lookup: &dyn Lookup, board: &Board) -> anyhow::Result<http::Server> {
-        let wanted = self.host.address(lookup)?;
-        match http::Server::start(wanted, self.host.access(), board.clone()).await {
-            Err(_) if self.host.listen.is_none() => {
-                Ok(http::Server::start(([127, 0, 0, 1], 0).into(), self.host.access(), board.clone()).await?)
+    async fn serve(&self, lookup: &dyn Lookup, control: &Control) -> anyhow::Result<http::Server> {
+        let (wanted, access) = (self.host.listener.address(lookup)?, self.host.access(lookup)?);
+        match http::Server::start(wanted, access.clone(), control.clone()).await {
+            Err(_) if self.host.listener.listen.is_none() => {
+                Ok(http::Server::start(([127, 0, 0, 1], 0).into(), access, control.clone()).await?)
             }
             started => Ok(started?),
         }

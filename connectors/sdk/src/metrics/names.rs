@@ -63,6 +63,12 @@ pub const TASK_STATE: Name =
 /// Counter.
 pub const TASK_RESTARTS: Name =
     ("task_restarts_total", "Times that the task was built anew after a failure.");
+/// Counter.
+pub const GAPS_ACCEPTED: Name =
+    ("gaps_accepted_total", "Gaps that the operator accepted: what had expired in them is lost.");
+/// Gauge, seconds.
+pub const CDC_GAP: Name =
+    ("cdc_gap_seconds", "How much of the log the last accepted gap has lost, by its time of writing.");
 /// Gauge.
 pub const TASK_IN_FLIGHT: Name = ("task_in_flight_records", "Records read but not yet settled.");
 /// Gauge, seconds.

@@ -10,8 +10,11 @@ use weir_sdk::store::Saved;
 use weir_sdk::testing::MemorySource;
 use weir_sdk::{Checkpoint, CheckpointStore, Error, SinkFactory, TaskId, async_trait};
 
+use crate::control::{Control, Target};
+use crate::gap::Acceptance;
 use crate::middleware::{self, retry};
-use crate::state::{Board, State};
+use crate::orders::Command;
+use crate::state::State;
 use crate::stop::{Stop, Stopper};
 use crate::supervisor::{self, Outcome};
 use crate::task::{Settings, Spec};
@@ -46,7 +49,7 @@ impl CheckpointStore for MemoryCheckpoints {
 
 /// A task under its supervisor.
 pub(super) struct Bench {
-    pub(super) board: Board,
+    pub(super) control: Control,
     pub(super) task: TaskId,
     pub(super) store: MemoryCheckpoints,
     pub(super) spec: Spec,
@@ -69,13 +72,20 @@ impl Bench {
             checkpoints: Arc::new(store.clone()),
             settings: settings(),
             metrics: Metrics::default(),
+            gap: Acceptance::default(),
         };
-        Self { board: Board::default(), task, store, spec, stopper, stop }
+        Self { control: Control::default(), task, store, spec, stopper, stop }
     }
 
     pub(super) fn start(&self) -> JoinHandle<Outcome> {
-        let pen = self.board.enter(self.task.clone(), self.spec.metrics.clone());
-        tokio::spawn(supervisor::supervise(self.spec.clone(), pen, self.stop.clone()))
+        let (pen, orders) = self.control.enter(self.task.clone(), self.spec.metrics.clone());
+        tokio::spawn(supervisor::supervise(self.spec.clone(), pen, self.stop.clone(), orders))
+    }
+
+    /// Gives an order for this task, and waits until it is obeyed.
+    pub(super) async fn order(&self, command: Command) {
+        let answer = self.control.order(command, &Target::Task(self.task.clone())).await.unwrap();
+        assert!(answer.is_done, "{command:?}: {:?}", self.shown());
     }
 
     pub(super) fn stop(&self, limit: Duration) {
@@ -87,7 +97,7 @@ impl Bench {
     }
 
     pub(super) fn shown(&self) -> (State, String) {
-        let status = self.board.tasks().remove(&self.task).unwrap();
+        let status = self.control.board().tasks().remove(&self.task).unwrap();
         (status.state, status.reason.unwrap_or_default())
     }
 

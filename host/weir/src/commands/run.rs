@@ -1,23 +1,23 @@
 //! `weir run`: pipelines against the servers that they name, until a signal.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use weir_host::checkpoints::FileStore;
-use weir_host::config::{self, Lookup};
+use weir_host::config::{self, Lookup, PipelineConfig, SinkConfig};
+use weir_host::control::{Control, Target, Unknown};
 use weir_host::data_dir::DataDir;
 use weir_host::registry::Registry;
 use weir_host::run::Host;
-use weir_host::state::Board;
 use weir_host::stop::Stop;
 use weir_host::supervisor::Outcome;
 use weir_host::{http, task};
-use weir_sdk::CheckpointStore;
 use weir_sdk::config::HumanDuration;
+use weir_sdk::{CheckpointStore, TaskId};
 
+use super::listener::ListenerArgs;
 use crate::exit::Exit;
 use crate::output;
 
@@ -29,6 +29,10 @@ pub(crate) struct Args {
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) host: HostArgs,
+    /// Where the log has forgotten what was not yet read (state GAP), go on with the oldest row there is, once; what
+    /// was forgotten is lost.
+    #[arg(long, value_name = "PIPELINE[/SINK]|all")]
+    pub(crate) accept_gap: Vec<Target>,
 }
 
 /// What every command that runs pipelines takes.
@@ -37,11 +41,10 @@ pub(crate) struct HostArgs {
     /// Where checkpoints are kept; locked, one run at a time.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Where /metrics, /health, /live and /ready are served [default: 127.0.0.1:9090].
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) listen: Option<SocketAddr>,
-    /// Serve them on an address that other machines reach, without a token.
-    #[arg(long)]
+    #[command(flatten)]
+    pub(crate) listener: ListenerArgs,
+    /// Serve HTTP on an address that other machines reach, without a token: they can pause tasks, too.
+    #[arg(long, conflicts_with = "token_file")]
     pub(crate) insecure: bool,
     /// How long a stop may take to drain what is in flight.
     #[arg(long, value_name = "DURATION", default_value = "30s")]
@@ -49,19 +52,12 @@ pub(crate) struct HostArgs {
 }
 
 impl HostArgs {
-    /// The address to serve, where `METRICS_PORT` of the environment gives the port of the default.
-    pub(crate) fn address(&self, lookup: &dyn Lookup) -> anyhow::Result<SocketAddr> {
-        if let Some(address) = self.listen {
-            return Ok(address);
+    /// Who may ask what is served.
+    pub(crate) fn access(&self, lookup: &dyn Lookup) -> anyhow::Result<http::Access> {
+        if self.insecure {
+            return Ok(http::Access::Insecure);
         }
-        let port = lookup.env("METRICS_PORT").unwrap_or_else(|| "9090".to_owned());
-        let port: u16 = port.parse().with_context(|| format!("METRICS_PORT={port} is no port number"))?;
-        Ok(SocketAddr::from(([127, 0, 0, 1], port)))
-    }
-
-    /// Who may ask what is served there.
-    pub(crate) fn access(&self) -> http::Access {
-        if self.insecure { http::Access::Insecure } else { http::Access::Loopback }
+        Ok(self.listener.token(lookup)?.map_or(http::Access::Loopback, http::Access::Token))
     }
 
     /// The time a drain may take.
@@ -87,17 +83,31 @@ pub(crate) async fn run(
             return Ok(Exit::Configuration);
         }
     };
-    let address = args.host.address(lookup)?;
+    if let Some(unknown) = unknown(&args.accept_gap, &pipelines) {
+        output::complaint(&format!("--accept-gap: {}", unknown.message), &unknown.help);
+        return Ok(Exit::Configuration);
+    }
+    let (address, access) = (args.host.listener.address(lookup)?, args.host.access(lookup)?);
     let data_dir = args.host.data_dir.clone().unwrap_or_else(|| PathBuf::from(".weir"));
     let checkpoints = checkpoints(data_dir).await?;
-    let board = Board::default();
-    let server = http::Server::start(address, args.host.access(), board.clone()).await?;
+    let control = Control::accepting_gaps(args.accept_gap);
+    let server = http::Server::start(address, access, control.clone()).await?;
     tracing::info!(address = %server.address(), "listening");
-    let host = Host::start(&pipelines, registry, &checkpoints, &board, &stop)
+    let host = Host::start(&pipelines, registry, &checkpoints, &control, &stop)
         .map_err(|problem| anyhow::anyhow!("{}", problem.message))?;
     let exit = judge(&host.ended().await);
     server.stop().await;
     Ok(exit)
+}
+
+/// The first name among these that no task has.
+fn unknown(targets: &[Target], pipelines: &[PipelineConfig]) -> Option<Unknown> {
+    let tasks = pipelines.iter().flat_map(|pipeline| {
+        let task = |sink: &SinkConfig| TaskId { pipeline: pipeline.name.clone(), sink: sink.name.clone() };
+        pipeline.sinks.iter().map(task)
+    });
+    let tasks: BTreeSet<_> = tasks.collect();
+    targets.iter().find_map(|target| target.among(tasks.iter()).err())
 }
 
 /// Opens the data directory and the checkpoints in it.
@@ -110,7 +120,7 @@ pub(crate) async fn checkpoints(data_dir: PathBuf) -> anyhow::Result<Arc<dyn Che
 }
 
 /// A task that retired or was down at the end failed; one that was asked to stop did not.
-fn judge(outcomes: &[(weir_sdk::TaskId, Outcome)]) -> Exit {
+fn judge(outcomes: &[(TaskId, Outcome)]) -> Exit {
     let failed = outcomes.iter().any(|(_, outcome)| match outcome {
         Outcome::Ended(task::Ended::Exhausted | task::Ended::Drained | task::Ended::Abandoned) => false,
         Outcome::Down(error) => error.kind() != weir_sdk::ErrorKind::Unavailable,

@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime};
 use futures::future::join_all;
 use tokio::task::JoinHandle;
 use weir_host::config::{self, Lookup, PipelineConfig, Report};
+use weir_host::control::Control;
 use weir_host::registry::Registry;
 use weir_host::run::Host;
-use weir_host::state::Board;
 use weir_host::stop::{Stop, Stopper};
 use weir_sdk::CheckpointStore;
 
@@ -22,7 +22,7 @@ pub(crate) struct Pipelines<'a> {
     pub(crate) registry: &'a Registry,
     pub(crate) lookup: &'a dyn Lookup,
     pub(crate) checkpoints: Arc<dyn CheckpointStore>,
-    pub(crate) board: Board,
+    pub(crate) control: Control,
     /// How long a pipeline may drain.
     pub(crate) drain: Duration,
     pub(crate) running: BTreeMap<String, Running>,
@@ -60,7 +60,7 @@ impl Pipelines<'_> {
             }
             let (stopper, stop) = Stopper::new();
             let name = pipeline.name.clone();
-            let host = Host::start(&[pipeline], self.registry, &self.checkpoints, &self.board, &stop)
+            let host = Host::start(&[pipeline], self.registry, &self.checkpoints, &self.control, &stop)
                 .map_err(|problem| anyhow::anyhow!("{}", problem.message))?;
             let ended = tokio::spawn(async move { drop(host.ended().await) });
             self.running.insert(name, Running { text, stopper, ended });
