@@ -46,6 +46,7 @@ use queue::Queue;
 use server::Server;
 use statement::{Key, Row, Statement};
 use streams::Streams;
+use time::{Micros, micros};
 use visit::{Found, Stage, Visit};
 use watch::Watch;
 
@@ -67,7 +68,8 @@ pub struct Reader {
     front: Front,
     reading: Option<Queue>,
     visit: Option<Visit>,
-    looked: Instant,
+    /// `None` before the first look of this run.
+    looked: Option<Instant>,
     batched: Instant,
     figures: Figures,
     degraded: bool,
@@ -113,7 +115,7 @@ impl Reader {
             front,
             reading: None,
             visit: None,
-            looked: now,
+            looked: None,
             batched: now,
             figures,
             degraded,
@@ -133,7 +135,7 @@ impl Reader {
     /// Waits for one thing to happen.
     async fn step(&mut self) -> Result<(), Error> {
         let now = Instant::now();
-        if now.saturating_duration_since(self.looked) >= LOOK {
+        if self.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= LOOK) {
             self.look().await?;
         }
         if self.visit.is_none() {
@@ -163,8 +165,21 @@ impl Reader {
         let now = self.cluster.server.now();
         self.cluster.streams.refresh(now).await?;
         self.cluster.watch.look(now).await?;
-        self.looked = Instant::now();
+        self.turn_back(now);
+        self.looked = Some(Instant::now());
         Ok(())
+    }
+
+    /// A clock that was set back may have been so since the last look; how long ago that was, only this run knows.
+    fn turn_back(&mut self, now: Micros) {
+        let unseen = self.looked.map_or(Micros::MAX, |looked| micros(looked.elapsed()));
+        let oldest = front::oldest(now, &self.cluster);
+        if self.progress.turn_back(self.front.horizon(now), unseen, oldest) {
+            (self.reading, self.visit) = (None, None);
+            tracing::warn!(
+                "the server's clock went back by more than `safety`: the log is read again from there, with repeats"
+            );
+        }
     }
 
     async fn open_window(&mut self) -> Result<(), Error> {

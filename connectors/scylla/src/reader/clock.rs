@@ -2,7 +2,8 @@
 //!
 //! Rows are stamped by the cluster, so our wall clock has no say in what is safe to read. A node tells its time; at
 //! the moment the answer arrives its clock shows at least that, and from there our monotonic clock counts on. Of
-//! several nodes the slowest is believed: reading late costs latency, reading early costs a later visit.
+//! several nodes the slowest is believed: reading late costs latency, reading early costs a later visit. A clock that
+//! goes back further than visits reach makes the reader turn back, which costs repeats.
 
 use std::collections::HashMap;
 use std::time::Duration;

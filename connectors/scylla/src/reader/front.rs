@@ -125,7 +125,7 @@ pub(super) fn check_unread(now: Micros, progress: &Progress, cluster: &Cluster) 
 }
 
 /// The oldest time of which the log can still hold every row.
-fn oldest(now: Micros, cluster: &Cluster) -> Micros {
+pub(super) fn oldest(now: Micros, cluster: &Cluster) -> Micros {
     let kept = cluster.watch.ttl().map_or(Micros::MIN, |ttl| now.saturating_sub(micros(ttl)));
     kept.max(cluster.streams.oldest().unwrap_or(Micros::MIN))
 }

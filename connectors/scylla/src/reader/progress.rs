@@ -10,7 +10,7 @@ use std::time::Duration;
 use weir_sdk::Checkpoint;
 
 use super::row::{Place, RowId, StreamId};
-use super::time::{Bucket, Micros};
+use super::time::{Bucket, Micros, bucket};
 use super::token::{self, Main, Position};
 use super::unsettled::{Sum, Unsettled};
 use super::visits::Visits;
@@ -196,6 +196,26 @@ impl Progress {
     /// A visit that began at `began` is over; what it found late is in this batch or an earlier one.
     pub fn visited(&mut self, runs: &[Range<Bucket>], began: Micros) {
         self.visits.visited(runs, began);
+        self.forget_settled();
+    }
+
+    /// Goes back where a clock was set back so far that rows of `now` fall into seconds that are settled, by what may
+    /// have been written `unseen` and by what may come late, but not beyond `oldest`; `true` when it did.
+    pub fn turn_back(&mut self, now: Micros, unseen: Micros, oldest: Micros) -> bool {
+        // What is nearer waits for a visit, unless it lies before a start at `latest`. And a start in the time to come
+        // is no clock that was set back: nothing was read before it.
+        let near = self.cut.saturating_sub(now) < self.visits.last_age() / 10 * 9;
+        if near || self.visits.is_empty() || self.visits.waits(bucket(now)) {
+            return false;
+        }
+        self.cut = now.saturating_sub(unseen).saturating_sub(self.visits.last_age()).max(oldest);
+        self.open = None;
+        self.visits.forget_from(bucket(self.cut));
+        self.forget_settled();
+        true
+    }
+
+    fn forget_settled(&mut self) {
         let sums = self.unsettled.sums().count();
         let visits = &self.visits;
         self.unsettled.retain(|second| visits.waits(second));

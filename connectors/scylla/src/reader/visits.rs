@@ -75,6 +75,16 @@ impl Visits {
         }
     }
 
+    /// This second and those behind it will be read again: they wait for nothing meanwhile.
+    pub fn forget_from(&mut self, second: Bucket) {
+        self.waiting.split_off(&second);
+    }
+
+    /// Nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Does this second wait for a visit?
     pub fn waits(&self, second: Bucket) -> bool {
         self.waiting.contains_key(&second)
@@ -85,7 +95,8 @@ impl Visits {
         runs(self.waiting.keys().copied())
     }
 
-    fn last_age(&self) -> Micros {
+    /// Nothing is visited when it is older than this.
+    pub fn last_age(&self) -> Micros {
         self.ages[self.ages.len() - 1]
     }
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use weir_sdk::Checkpoint;
 
-use crate::place::{Place, Tail, header, payload};
+use crate::place::{Place, ROOM, Tail, header, payload};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Longer than two looks at the server's clock, so that a move of it has been acted upon.
@@ -149,4 +150,27 @@ async fn our_clock_has_no_say_the_server_s_has() {
     assert_eq!(lates(&tail).len(), 0);
     let skew = tail.metrics.gauge(("cdc_clock_skew_seconds", "")).get();
     assert!((3599.0..3601.0).contains(&skew), "{skew}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_goes_far_forth_and_back_loses_nothing_over_a_restart_either() {
+    let place = Place::start().await;
+    let mut tail = place.open(Checkpoint::default()).await;
+    place.write(1, 0).await;
+    tail.until(1).await;
+    for (number, restarts) in [(1, false), (2, true)] {
+        place.server.faults().advance_clock(4000 * SECOND);
+        tail.caught_up(&place.server).await;
+        place.server.faults().rewind_clock(4000 * SECOND);
+        place.write(1, number).await;
+        if restarts {
+            tail = place.open(tail.checkpoint.clone()).await;
+        }
+        let begun = Instant::now();
+        while !tail.payloads().contains(&payload(1, number)) {
+            tail.poll(ROOM).await.unwrap();
+            assert!(begun.elapsed() < 10 * NOTICED, "lost: {number}");
+        }
+    }
+    assert_eq!(lates(&tail).len(), 0);
 }

@@ -239,3 +239,28 @@ fn a_batch_names_only_what_changed() {
     progress.visited(&runs, 40 * SECOND);
     assert_eq!(names(progress.checkpoint()), ["log", "log/ids/0 retired"]);
 }
+
+#[test]
+fn a_clock_set_back_is_followed_only_where_no_visit_would_find_what_it_stamps() {
+    let read_to = |from: Micros, to: Micros| {
+        let mut progress = begin(from);
+        progress.open(Window { from, to }, to);
+        progress.close();
+        progress
+    };
+    let (now, then) = (1000 * SECOND, 1000 * SECOND + 3600 * SECOND);
+    let mut progress = read_to(now, then);
+    assert!(!progress.turn_back(then - 10 * SECOND, 0, 0), "its seconds wait for visits");
+    assert!(progress.turn_back(now, 7 * SECOND, 0));
+    assert_eq!(progress.cut(), now - (7 + SAFETY) * SECOND);
+    assert!(progress.main().waiting.is_empty(), "all of it is read again");
+    let mut progress = read_to(now, then);
+    assert!(progress.turn_back(now, Micros::MAX, 5 * SECOND));
+    assert_eq!(progress.cut(), 5 * SECOND, "after a restart nobody knows since when");
+    let mut latest = read_to(now, now + SECOND / 10);
+    assert!(
+        !latest.turn_back(now - SECOND, Micros::MAX, 0),
+        "nodes differ a little, and what lies before was not asked for"
+    );
+    assert!(!begin(then).turn_back(now, Micros::MAX, 0), "a start in the time to come");
+}
