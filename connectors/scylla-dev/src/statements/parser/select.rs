@@ -1,4 +1,4 @@
-//! SELECT.
+//! SELECT statements, from the selectors to the options behind them.
 use super::super::ast::{Expression, OrderBy, Select, SelectItem, Statement, TableName, TypeName, Using};
 use super::{Kind, ParseError, Parser};
 
