@@ -185,7 +185,7 @@ impl Reader {
     async fn open_window(&mut self) -> Result<(), Error> {
         let now = self.cluster.server.now();
         let window = self.front.next_window(now, &mut self.progress, &self.cluster)?;
-        self.figures.lag.set((self.front.horizon(now) - self.progress.cut()).max(0) as f64 / 1e6);
+        self.figures.lag.count_from((self.front.horizon(now) - self.progress.cut()) as f64 / 1e6);
         if let Some(window) = window {
             let parts = self.cluster.streams.parts(window.from, window.to).await?;
             self.front.opened(window, &mut self.progress, now);

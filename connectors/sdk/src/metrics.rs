@@ -108,7 +108,13 @@ impl Gauge {
 
     /// Shows the seconds from now on until somebody asks, so that an age is true although nobody works on it.
     pub fn count_from_now(&self) {
-        self.0.since.store(micros_now(), Ordering::Relaxed);
+        self.count_from(0.0);
+    }
+
+    /// The same, beginning with so many seconds.
+    pub fn count_from(&self, seconds: f64) {
+        let since = micros_now().saturating_sub((seconds.max(0.0) * 1e6) as u64).max(1);
+        self.0.since.store(since, Ordering::Relaxed);
     }
 
     /// The last value set, or the seconds counted.

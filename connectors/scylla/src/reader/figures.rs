@@ -11,7 +11,7 @@ use super::time::Micros;
 pub struct Figures {
     /// Events put into batches.
     pub events: Counter,
-    /// How far the front is behind the newest row it could read, in seconds.
+    /// How far the front is behind the newest row it could read, in seconds; it grows while nobody polls.
     pub lag: Gauge,
     /// Our clock minus the server's, in seconds.
     pub skew: Gauge,

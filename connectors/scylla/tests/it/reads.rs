@@ -212,3 +212,16 @@ async fn latest_begins_with_what_is_written_now() {
     assert_eq!(tail.payloads(), [payload(1, 2)]);
     assert_eq!(tail.poll(ROOM).await.unwrap(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lag_grows_while_nobody_polls() {
+    let place = Place::start().await;
+    let mut tail = place.open(Checkpoint::default()).await;
+    tail.caught_up(&place.server).await;
+    let lag = tail.metrics.gauge(("cdc_lag_seconds", ""));
+    let (begun, at_first) = (std::time::Instant::now(), lag.get());
+    while lag.get() < at_first + 0.2 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it stays at {}", lag.get());
+        tokio::task::yield_now().await;
+    }
+}
