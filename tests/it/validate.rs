@@ -144,6 +144,10 @@ fn the_schema_knows_the_connectors_and_the_keys_of_the_frame() {
     for block in [
         "source.generator",
         "source.scylla-outbox",
+        "source.scylla-dead-letter",
+        "source.redpanda",
+        "source.file",
+        "sink.scylla-dead-letter",
         "sink.redpanda",
         "sink.stdout",
         "sink.file",
@@ -162,7 +166,9 @@ fn connectors_are_listed_and_shown() {
         assert!(list.lines().any(|shown| shown.starts_with(line)), "{line}: {list}");
     }
     let one = text(&weir(&["connectors", "redpanda"]).stdout);
-    assert!(one.starts_with("sink redpanda: "), "{one}");
+    for kind in ["sink redpanda: ", "source redpanda: "] {
+        assert!(one.lines().any(|line| line.starts_with(kind)), "{one}");
+    }
     assert!(
         one.contains("(list of address, required)") && one.contains("none|gzip|snappy|lz4|zstd"),
         "{one}"

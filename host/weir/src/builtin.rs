@@ -8,8 +8,8 @@ use weir_host::registry::{Duplicate, Registry};
 /// Two of one kind have the same name.
 pub(crate) fn registry() -> Result<Registry, Duplicate> {
     let mut registry = Registry::default();
-    let sources = [weir_scylla::sources(), weir_local::sources()];
-    let sinks = [weir_redpanda::sinks(), weir_local::sinks()];
+    let sources = [weir_scylla::sources(), weir_redpanda::sources(), weir_local::sources()];
+    let sinks = [weir_redpanda::sinks(), weir_scylla::sinks(), weir_local::sinks()];
     sources.into_iter().flatten().try_for_each(|source| registry.add_source(source))?;
     sinks.into_iter().flatten().try_for_each(|sink| registry.add_sink(sink))?;
     weir_transforms::transforms().into_iter().try_for_each(|transform| registry.add_transform(transform))?;

@@ -34,6 +34,7 @@ pub(crate) fn run(args: &Args, registry: &Registry) -> Exit {
         connectors.retain(|connector| connector.name == *name);
         if connectors.is_empty() {
             let mut known: Vec<&str> = known.iter().map(String::as_str).collect();
+            known.sort_unstable();
             known.dedup();
             output::complaint("there is no such connector", &name_help(name, &known, "connectors"));
             return Exit::Configuration;
