@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::events::Outbox;
-use super::outbox::pipeline;
+use super::outbox::{Tried, pipeline};
 use super::process::{Process, until};
 use super::report::{median, say};
 use super::servers::{Choice, Server};
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         let topic = runtime.block_on(Topic::create(&broker.address, &name))?;
         runtime.block_on(outbox.fill(1))?;
         let file = folder.path().join(format!("{name}.yaml"));
-        std::fs::write(&file, pipeline(&scylla, &broker, &name, &[]))?;
+        std::fs::write(&file, pipeline(&scylla, &broker, &name, &Tried::default()))?;
         // The first poll may read what was written before `confidence`.
         std::thread::sleep(Duration::from_millis(500));
         let (mut runs_after, mut arrives_after) = (Vec::new(), Vec::new());

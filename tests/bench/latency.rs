@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 use rdkafka::message::Message as _;
 
 use super::events::{Outbox, now, written};
-use super::outbox::pipeline;
+use super::outbox::{Tried, pipeline};
 use super::process::Process;
 use super::report::{quantile, say};
 use super::servers::{Choice, Server};
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let outbox = runtime.block_on(Outbox::lay(&scylla.address))?;
     let topic = runtime.block_on(Topic::create(&broker.address, "latency"))?;
     let file = folder.path().join("latency.yaml");
-    std::fs::write(&file, pipeline(&scylla, &broker, &topic.name, &[]))?;
+    std::fs::write(&file, pipeline(&scylla, &broker, &topic.name, &Tried::default()))?;
     let weir = Process::weir(&file, &folder.path().join("data"))?;
     weir.line("that the task runs", |line| line.contains("RUNNING").then_some(()))?;
 

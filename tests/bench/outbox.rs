@@ -23,11 +23,21 @@ pub(crate) struct Args {
     /// Ranges of the ring that the database has, each with a stream of the log.
     #[arg(long, default_value_t = 256)]
     vnodes: u16,
-    /// Another line of the sink in the pipeline file, such as `lanes: 8`.
-    #[arg(long = "sink", value_name = "LINE")]
-    sink: Vec<String>,
+    #[command(flatten)]
+    tried: Tried,
     #[command(flatten)]
     broker: Choice,
+}
+
+/// What is tried out instead of the defaults.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Tried {
+    /// A line of the sink in the pipeline file, such as `lanes: 8`.
+    #[arg(long = "sink", value_name = "LINE")]
+    sink: Vec<String>,
+    /// A setting in the sink's own block, such as `linger: 0ms`.
+    #[arg(long = "config", value_name = "SETTING")]
+    config: Vec<String>,
 }
 
 /// The servers, the backlog between them, and where files go.
@@ -35,7 +45,7 @@ struct Field {
     scylla: Server,
     broker: Server,
     events: u64,
-    sink: Vec<String>,
+    tried: Tried,
     folder: PathBuf,
 }
 
@@ -62,7 +72,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         scylla: Server::aged_scylla(args.vnodes)?,
         broker: Server::broker(args.broker, &folder.path().join("kafka"))?,
         events: args.events,
-        sink: args.sink.clone(),
+        tried: args.tried.clone(),
         folder: folder.path().to_owned(),
     };
     say(format_args!(
@@ -124,7 +134,7 @@ impl Field {
         match contestant {
             Contestant::Weir => {
                 let file = self.folder.join(format!("{}.yaml", topic.name));
-                std::fs::write(&file, pipeline(&self.scylla, &self.broker, &topic.name, &self.sink))?;
+                std::fs::write(&file, pipeline(&self.scylla, &self.broker, &topic.name, &self.tried))?;
                 Process::weir(&file, &self.folder.join(&topic.name))
             }
             Contestant::Bare => self.bare("copy", &topic.name),
@@ -154,9 +164,10 @@ impl Field {
     }
 }
 
-/// A pipeline of defaults, but for these lines of its sink.
-pub(crate) fn pipeline(scylla: &Server, broker: &Server, topic: &str, sink: &[String]) -> String {
-    let sink: String = sink.iter().map(|line| format!("    {line}\n")).collect();
+/// A pipeline of defaults, but for what is tried out.
+pub(crate) fn pipeline(scylla: &Server, broker: &Server, topic: &str, tried: &Tried) -> String {
+    let sink: String = tried.sink.iter().map(|line| format!("    {line}\n")).collect();
+    let config: String = tried.config.iter().map(|setting| format!(", {setting}")).collect();
     format!(
         "name: figures
 source:
@@ -165,7 +176,7 @@ source:
 sinks:
   - name: topic
     connector: redpanda
-    config: {{ brokers: '{}', topic: {topic} }}
+    config: {{ brokers: '{}', topic: {topic}{config} }}
 {sink}",
         scylla.address, broker.address,
     )
