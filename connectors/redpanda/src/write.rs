@@ -114,8 +114,8 @@ impl<'a> Write<'a> {
             };
             if let Some(topics) = self.sink.creation.as_ref().filter(|_| topic != last_made) {
                 if let Err(error) = topics.ensure(topic).await {
-                    self.failed.insert(index, error);
-                    continue;
+                    self.refuse(&todo[position..], error);
+                    return Vec::new();
                 }
                 topic.clone_into(&mut last_made);
             }
@@ -138,13 +138,23 @@ impl<'a> Write<'a> {
                     }
                     Err(Refusal::Ended) => return todo[position..].to_vec(),
                     Err(Refusal::Error(code)) => {
-                        self.failed.insert(index, errors::of(code).context(format!("topic {topic}")));
+                        let error = errors::of(code).context(format!("topic {topic}"));
+                        if error.kind() != ErrorKind::Record {
+                            self.refuse(&todo[position..], error);
+                            return Vec::new();
+                        }
+                        self.failed.insert(index, error);
                     }
                 }
                 break;
             }
         }
         Vec::new()
+    }
+
+    /// These are not sent at all, for this reason: sent behind a record that will be tried again, they would overtake it.
+    fn refuse(&mut self, unsent: &[usize], error: Error) {
+        self.failed.extend(unsent.iter().map(|index| (*index, error.clone())));
     }
 
     /// What the reports say: records to send again, and whether one of them may be at fault itself.
