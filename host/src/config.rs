@@ -19,6 +19,7 @@ mod node;
 mod pipeline;
 mod reference;
 mod report;
+mod resilience;
 mod schema;
 #[cfg(test)]
 mod tests;

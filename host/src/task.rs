@@ -104,7 +104,7 @@ pub enum Ended {
 /// # Errors
 /// What ended it; all that was settled before is saved.
 pub async fn run(spec: &Spec, pen: &Pen, stop: &Stop) -> Result<Ended, Error> {
-    let parking = Parking::new(pen.clone());
+    let parking = Parking::new(pen.clone(), &spec.metrics);
     let opened = tokio::select! {
         opened = open::open(spec, &parking) => opened?,
         () = stop.requested() => return Ok(Ended::Drained),

@@ -17,6 +17,7 @@ sinks:
     connector: redpanda
     config: {{ brokers: '{brokers}', topic: numbers }}
     batch: {{ records: 100, bytes: 1MiB }}
+    circuit_breaker: {{ open_for: 1s }}
 "
     );
     std::fs::write(&file, text).unwrap();

@@ -20,6 +20,7 @@ sinks:
     connector: redpanda
     config: {{ brokers: '{}', topic: {topic} }}
     batch: {{ records: 100 }}
+    circuit_breaker: {{ open_for: 1s }}
 ",
         database.address(),
         broker.address(),

@@ -70,10 +70,10 @@ fn problems(arguments: &[&str]) -> Vec<Value> {
 #[test]
 fn programs_get_places_and_pointers() {
     let problems = problems(&["validate", "--json", "tests/fixtures/bad/later.yaml"]);
-    let breaker = problems.iter().find(|problem| problem["pointer"] == "/sinks/0/circuit_breaker").unwrap();
-    assert_eq!((&breaker["line"], &breaker["column"]), (&13.into(), &5.into()));
-    assert_eq!(breaker["file"], "tests/fixtures/bad/later.yaml");
-    assert!(breaker["help"].is_string());
+    let record = problems.iter().find(|problem| problem["pointer"] == "/sinks/0/on_record_error").unwrap();
+    assert_eq!((&record["line"], &record["column"]), (&14.into(), &5.into()));
+    assert_eq!(record["file"], "tests/fixtures/bad/later.yaml");
+    assert!(record["help"].is_string());
 }
 
 #[test]
@@ -139,7 +139,18 @@ fn the_schema_knows_the_connectors_and_the_keys_of_the_frame() {
         schema.pointer(pointer).unwrap().as_object().unwrap().keys().cloned().collect()
     };
     assert_eq!(keys("/properties"), ["checkpoint", "name", "sinks", "source", "transforms"]);
-    let sink = ["batch", "config", "connector", "in_flight", "lanes", "name", "retry", "timeout"];
+    let sink = [
+        "batch",
+        "circuit_breaker",
+        "config",
+        "connector",
+        "in_flight",
+        "lanes",
+        "name",
+        "rate_limit",
+        "retry",
+        "timeout",
+    ];
     assert_eq!(keys("/$defs/Sink/properties"), sink);
     for block in [
         "source.generator",

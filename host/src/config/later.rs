@@ -6,7 +6,7 @@ use weir_sdk::config::{Problem, child};
 /// Keys at the top of a file.
 const OF_PIPELINE: [&str; 1] = ["dead_letter"];
 /// Keys of a sink.
-const OF_SINK: [&str; 2] = ["circuit_breaker", "on_record_error"];
+const OF_SINK: [&str; 1] = ["on_record_error"];
 
 /// Takes such keys out of the file, with a problem for each.
 pub(super) fn refuse(file: &mut Value) -> Vec<Problem> {

@@ -11,8 +11,8 @@ use serde_json::Value;
 use weir_sdk::config::{ByteSize, HumanDuration, Problem, read};
 
 use super::name::Name;
+use super::resilience::{self, CircuitBreaker, RateLimit, Retry};
 use crate::middleware;
-use crate::middleware::retry;
 use crate::task::Settings;
 
 /// A pipeline: one source, transforms in order, one or more sinks.
@@ -73,6 +73,11 @@ pub(super) struct Sink {
     /// How failed writes are sent again.
     #[serde(default)]
     pub(super) retry: Retry,
+    /// When writes are held back because the far side does not work. The task is PARKED meanwhile.
+    #[serde(default)]
+    pub(super) circuit_breaker: CircuitBreaker,
+    /// The most that may be written in a second, evenly spread. Without it there is no limit.
+    pub(super) rate_limit: Option<RateLimit>,
     /// The deadline of one write.
     #[serde(default = "timeout", deserialize_with = "some_time")]
     pub(super) timeout: HumanDuration,
@@ -94,47 +99,6 @@ fn timeout() -> HumanDuration {
 
 fn lanes() -> u16 {
     4
-}
-
-/// How failed writes are sent again: after a random delay whose bound grows.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Retry {
-    /// The bound of the first delay.
-    #[serde(deserialize_with = "some_time")]
-    pub(super) initial: HumanDuration,
-    /// By how much each bound is larger than the one before.
-    #[serde(deserialize_with = "factor")]
-    #[schemars(range(min = 1, max = 100))]
-    pub(super) factor: f64,
-    /// The largest bound.
-    pub(super) max: HumanDuration,
-    /// Attempts before `on_exhausted`, the first one counted. An outage uses up none.
-    pub(super) attempts: NonZeroU32,
-    /// What happens when attempts run out although the far side answers.
-    pub(super) on_exhausted: OnExhausted,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self {
-            initial: HumanDuration::from_millis(100),
-            factor: 2.0,
-            max: HumanDuration::from_secs(30),
-            attempts: const { NonZeroU32::new(5).expect("5 is not 0") },
-            on_exhausted: OnExhausted::Park,
-        }
-    }
-}
-
-/// What happens when attempts run out although the far side answers.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum OnExhausted {
-    /// Wait with the source paused, and begin anew.
-    Park,
-    /// Stop the task.
-    Stop,
 }
 
 /// The largest write.
@@ -194,11 +158,7 @@ enum Store {
 
 /// What the types cannot say about the values of one sink, as far as they can be read.
 pub(super) fn check_sink(sink: &Value) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let retry: Option<Retry> = part(sink, "retry");
-    if retry.is_some_and(|retry| retry.max < retry.initial) {
-        problems.push(Problem::new("/retry/max", "`max` is less than `initial`"));
-    }
+    let mut problems = resilience::check(sink);
     let (batch, in_flight): (Option<Batch>, Option<InFlight>) =
         (part(sink, "batch"), part(sink, "in_flight"));
     if let (Some(batch), Some(in_flight)) = (batch, in_flight)
@@ -210,11 +170,11 @@ pub(super) fn check_sink(sink: &Value) -> Vec<Problem> {
     problems
 }
 
-fn part<T: Default + DeserializeOwned + JsonSchema>(sink: &Value, key: &str) -> Option<T> {
+pub(super) fn part<T: Default + DeserializeOwned + JsonSchema>(sink: &Value, key: &str) -> Option<T> {
     sink.get(key).map_or_else(|| Some(T::default()), |value| read(value).ok())
 }
 
-fn some_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HumanDuration, D::Error> {
+pub(super) fn some_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HumanDuration, D::Error> {
     let time = HumanDuration::deserialize(deserializer)?;
     if time.is_zero() {
         return Err(D::Error::custom("expected a duration longer than `0s`"));
@@ -228,14 +188,6 @@ fn interval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HumanDuration,
         return Err(D::Error::custom("expected a duration from `1ms` to `1m`"));
     }
     Ok(time)
-}
-
-fn factor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    let factor = f64::deserialize(deserializer)?;
-    if !(1.0..=100.0).contains(&factor) {
-        return Err(D::Error::custom("expected a number from 1 to 100"));
-    }
-    Ok(factor)
 }
 
 fn bounded<'de, D, const LEAST: u16, const MOST: u16>(deserializer: D) -> Result<u16, D::Error>
@@ -258,21 +210,11 @@ impl Sink {
             batch_bytes: self.batch.bytes.as_usize(),
             in_flight_bytes: self.in_flight.bytes.as_usize(),
             checkpoint_interval: checkpoint.interval.get(),
-            middleware: middleware::Settings { retry: self.retry.settings(), timeout: self.timeout.get() },
-        }
-    }
-}
-
-impl Retry {
-    fn settings(&self) -> retry::Settings {
-        retry::Settings {
-            initial: self.initial.get(),
-            factor: self.factor,
-            max: self.max.get(),
-            attempts: self.attempts.get(),
-            on_exhausted: match self.on_exhausted {
-                OnExhausted::Park => retry::OnExhausted::Park,
-                OnExhausted::Stop => retry::OnExhausted::Stop,
+            middleware: middleware::Settings {
+                retry: self.retry.settings(),
+                circuit_breaker: self.circuit_breaker.settings(),
+                rate_limit: self.rate_limit.as_ref().map(RateLimit::settings),
+                timeout: self.timeout.get(),
             },
         }
     }

@@ -61,6 +61,9 @@ pub(super) struct Task {
     sink: String,
     state: State,
     reason: Option<String>,
+    /// Of the sink, once it is open: `closed`, `half_open` or `open`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    circuit_breaker: Option<&'static str>,
     /// RFC 3339.
     since: String,
     restarts: u64,
@@ -77,6 +80,7 @@ impl Task {
             sink: id.sink,
             state: status.state,
             reason: status.reason,
+            circuit_breaker: gauge(&status.metrics, names::CIRCUIT_BREAKER_STATE).map(breaker),
             since: humantime::format_rfc3339_millis(status.since).to_string(),
             restarts: count(&status.metrics, names::TASK_RESTARTS),
             checkpoint_age_seconds: gauge(&status.metrics, names::CHECKPOINT_AGE),
@@ -89,6 +93,14 @@ impl Task {
 struct Ready {
     ready: bool,
     waiting: Vec<String>,
+}
+
+fn breaker(state: f64) -> &'static str {
+    match state {
+        2.0 => "open",
+        1.0 => "half_open",
+        _ => "closed",
+    }
 }
 
 fn count(metrics: &Metrics, (name, _): Name) -> u64 {

@@ -1,7 +1,12 @@
 //! `Parking`: who in a task is waiting for a far side that is down; the task is PARKED while anybody is.
+//!
+//! The one who waits for the sink is its circuit breaker, however many lanes wait in it; the one who waits for the
+//! source is its reader.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use weir_sdk::metrics::{Gauge, Metrics, names};
 
 use crate::state::{Pen, State};
 
@@ -9,6 +14,8 @@ use crate::state::{Pen, State};
 #[derive(Clone, Debug)]
 pub struct Parking {
     pen: Pen,
+    /// Seconds since the first of those who wait began.
+    since: Gauge,
     waiting: Arc<Mutex<Waiting>>,
 }
 
@@ -27,8 +34,10 @@ pub struct Parked {
 
 impl Parking {
     /// Nobody waits yet; `pen` shows the state.
-    pub fn new(pen: Pen) -> Self {
-        Self { pen, waiting: Arc::default() }
+    pub fn new(pen: Pen, metrics: &Metrics) -> Self {
+        let since = metrics.gauge(names::TASK_PARKED);
+        since.set(0.0);
+        Self { pen, since, waiting: Arc::default() }
     }
 
     /// Begins to wait, because of `reason`.
@@ -36,6 +45,9 @@ impl Parking {
         let mut waiting = self.waiting();
         let number = waiting.next;
         waiting.next += 1;
+        if waiting.reasons.is_empty() {
+            self.since.count_from_now();
+        }
         self.pen.because(State::Parked, reason.clone());
         waiting.reasons.insert(number, reason);
         Parked { parking: self.clone(), number }
@@ -50,6 +62,9 @@ impl Drop for Parked {
     fn drop(&mut self) {
         let mut waiting = self.parking.waiting();
         waiting.reasons.remove(&self.number);
+        if waiting.reasons.is_empty() {
+            self.parking.since.set(0.0);
+        }
         if self.parking.pen.state() != State::Parked {
             return;
         }
@@ -71,13 +86,14 @@ mod tests {
     fn parked_while_anybody_waits() {
         let board = Board::default();
         let task = TaskId { pipeline: "p".into(), sink: "s".into() };
-        let pen = board.enter(task.clone(), Metrics::default());
+        let metrics = Metrics::default();
+        let pen = board.enter(task.clone(), metrics.clone());
         pen.running();
         let shown = || {
             let status = board.tasks().remove(&task).unwrap();
             (status.state, status.reason)
         };
-        let parking = Parking::new(pen);
+        let parking = Parking::new(pen, &metrics);
         let first = parking.park("broker down".into());
         let second = parking.park("database down".into());
         drop(first);

@@ -35,6 +35,32 @@ pub fn decide(kind: ErrorKind) -> Decision {
     }
 }
 
+/// What an error says about the far side, for the circuit breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// It is not there: the breaker opens at once.
+    Opens,
+    /// It may be in trouble: enough of these open the breaker.
+    Counts,
+    /// Nothing.
+    Nothing,
+}
+
+/// How much this kind weighs.
+pub fn weight(kind: ErrorKind) -> Weight {
+    match kind {
+        ErrorKind::Unavailable => Weight::Opens,
+        ErrorKind::Transient | ErrorKind::Timeout => Weight::Counts,
+        ErrorKind::Throttled
+        | ErrorKind::Record
+        | ErrorKind::Config
+        | ErrorKind::Auth
+        | ErrorKind::Fenced
+        | ErrorKind::Gap
+        | ErrorKind::Bug => Weight::Nothing,
+    }
+}
+
 /// What the operator should know and do: the error's own advice, or that of its kind.
 pub fn advice(error: &Error) -> &str {
     error.operator_advice().unwrap_or(match error.kind() {
@@ -57,26 +83,27 @@ pub fn reason(error: &Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Decision, decide, reason};
+    use super::{Decision, Weight, decide, reason, weight};
     use crate::state::State;
     use weir_sdk::{Error, ErrorKind};
 
     #[test]
     fn the_table() {
-        let table: Vec<_> = ErrorKind::ALL.iter().map(|kind| (kind.as_str(), decide(*kind))).collect();
+        let row = |kind: &ErrorKind| (kind.as_str(), decide(*kind), weight(*kind));
+        let table: Vec<_> = ErrorKind::ALL.iter().map(row).collect();
         assert_eq!(
             table,
             [
-                ("transient", Decision::Retry),
-                ("throttled", Decision::Wait),
-                ("timeout", Decision::Retry),
-                ("unavailable", Decision::Park),
-                ("record", Decision::Dead),
-                ("config", Decision::End(State::Failed)),
-                ("auth", Decision::End(State::Failed)),
-                ("fenced", Decision::End(State::Stopped)),
-                ("gap", Decision::End(State::Gap)),
-                ("bug", Decision::Rebuild),
+                ("transient", Decision::Retry, Weight::Counts),
+                ("throttled", Decision::Wait, Weight::Nothing),
+                ("timeout", Decision::Retry, Weight::Counts),
+                ("unavailable", Decision::Park, Weight::Opens),
+                ("record", Decision::Dead, Weight::Nothing),
+                ("config", Decision::End(State::Failed), Weight::Nothing),
+                ("auth", Decision::End(State::Failed), Weight::Nothing),
+                ("fenced", Decision::End(State::Stopped), Weight::Nothing),
+                ("gap", Decision::End(State::Gap), Weight::Nothing),
+                ("bug", Decision::Rebuild, Weight::Nothing),
             ]
         );
     }

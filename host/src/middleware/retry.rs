@@ -1,17 +1,28 @@
 //! `Retry`: sends again what may be sent again, only the records that need it.
 //!
-//! A write ends when each of its records is durable or refused for good. An outage is waited for, however long it
-//! takes: a far side that is down uses up no attempts, and running out of attempts asks [`Sink::probe`] first, so a
-//! record is never given up because of an outage.
+//! A write ends when each of its records is durable or refused for good. Outages are the [circuit breaker]'s: it counts
+//! a failure first, and while it is not closed nothing is used up here, the next attempt simply waits in it. Attempts
+//! count only against a far side that seems to work, and when they run out [`Sink::probe`] is asked before anything is
+//! given up; so no record is given up because of an outage.
+//!
+//! A batch that is refused as a whole, because of some record that the sink cannot name, is split until the record is
+//! found: one poison among n records costs about 2 log₂ n writes, and the others flow.
+//!
+//! [circuit breaker]: super::circuit_breaker
+
+pub mod budget;
+mod round;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use weir_sdk::metrics::{Counter, Metrics, names};
-use weir_sdk::{Backoff, Error, Failed, Order, Records, Sink, WriteError, async_trait};
+use weir_sdk::{Error, Order, Records, Sink, WriteError, async_trait};
 
-use super::parking::{Parked, Parking};
+use super::circuit_breaker::CircuitBreaker;
 use super::policy::{self, Decision};
+use budget::RetryBudget;
+use round::{Next, Round};
 
 /// How failed writes are sent again.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +37,8 @@ pub struct Settings {
     pub attempts: u32,
     /// What happens when attempts run out although the far side answers.
     pub on_exhausted: OnExhausted,
+    /// How many retries the sink may send altogether.
+    pub budget: budget::Settings,
 }
 
 /// What happens when attempts run out although the far side answers.
@@ -34,142 +47,101 @@ pub enum OnExhausted {
     /// Wait as if the far side were down, and begin anew.
     #[default]
     Park,
-    /// The task ends in FAILED.
+    /// The task ends with the error.
     Stop,
+    /// The records come back as if it were their own fault: with an error of kind [`Record`](weir_sdk::ErrorKind),
+    /// caused by the last one.
+    DeadLetter,
 }
 
 /// A sink that tries again.
 pub struct Retry {
-    inner: Arc<dyn Sink>,
+    inner: Arc<CircuitBreaker>,
     settings: Settings,
+    budget: RetryBudget,
     attempts: Counter,
-    parking: Parking,
+    splits: Counter,
+}
+
+/// What to do about an error that left records unsettled.
+enum Step {
+    Again,
+    GiveUp,
+    DeadLetter,
 }
 
 impl Retry {
-    /// Retries the writes of `inner`; waiting for a far side that is down shows in `parking`.
-    pub fn new(inner: Arc<dyn Sink>, settings: Settings, metrics: &Metrics, parking: Parking) -> Self {
-        Self { inner, settings, attempts: metrics.counter(names::RETRY_ATTEMPTS), parking }
+    /// Retries the writes of `inner`.
+    pub fn new(inner: Arc<CircuitBreaker>, settings: Settings, metrics: &Metrics) -> Self {
+        let budget = RetryBudget::new(settings.budget.clone(), metrics);
+        let (attempts, splits) =
+            (metrics.counter(names::RETRY_ATTEMPTS), metrics.counter(names::POISON_SPLITS));
+        Self { inner, settings, budget, attempts, splits }
     }
 
     /// Goes on after a first attempt that failed, until every record is durable or refused for good.
-    async fn again(&self, records: Records, mut failed: WriteError) -> Result<(), WriteError> {
-        let mut round = Round::new(records.len(), &self.settings);
-        let mut attempt = records.clone();
+    async fn again(&self, records: Records, failed: WriteError) -> Result<(), WriteError> {
+        let mut round = Round::new(records, &self.settings);
+        let mut answer = Err(failed);
         loop {
-            let before = round.pending.len();
-            let Some(error) = round.settle(failed) else { return round.finish() };
-            if round.pending.len() < before {
-                round.progress();
-                attempt = records.pick(round.pending.iter().copied());
+            match round.settle(answer) {
+                Next::Done => return round.finish(),
+                Next::Onward => {}
+                Next::Split => self.splits.add(1),
+                Next::Unsettled(error) => match self.step(&mut round, &error).await {
+                    Step::Again => self.attempts.add(1),
+                    Step::GiveUp => return round.give_up(&error),
+                    Step::DeadLetter if round.bury(&error) => {}
+                    Step::DeadLetter => return round.finish(),
+                },
             }
-            if policy::decide(error.kind()) == Decision::Retry {
+            answer = self.inner.write(round.attempt()).await;
+        }
+    }
+
+    /// Waits as long as this error asks for, and says what then.
+    async fn step(&self, round: &mut Round, error: &Error) -> Step {
+        match policy::decide(error.kind()) {
+            Decision::Dead | Decision::End(_) | Decision::Rebuild => return Step::GiveUp,
+            Decision::Retry | Decision::Park if !self.inner.is_closed() => {
+                round.begin_anew();
+                return Step::Again;
+            }
+            // That outage was over before its answer came.
+            Decision::Wait | Decision::Park => {}
+            Decision::Retry => {
                 round.failures += 1;
-            }
-            match self.next_step(&round, &error).await {
-                Step::GiveUp => return round.give_up(&error),
-                Step::Again => {}
-                Step::Park => {
-                    round.failures = 0;
-                    round.parked = Some(self.parking.park(policy::reason(&error)));
+                if round.failures >= self.settings.attempts {
+                    return self.exhausted(round, error).await;
                 }
             }
-            let delay = round.backoff.next().unwrap_or_default();
-            tokio::time::sleep(delay.max(error.wait_hint().unwrap_or_default())).await;
-            self.attempts.add(1);
-            match self.inner.write(attempt.clone()).await {
-                Ok(()) => return round.finish(),
-                Err(error) => failed = error,
+        }
+        let delay = round.backoff.next().unwrap_or_default();
+        tokio::time::sleep(delay.max(error.wait_hint().unwrap_or_default())).await;
+        self.budget.spend().await;
+        Step::Again
+    }
+
+    /// Attempts have run out while the breaker was closed.
+    async fn exhausted(&self, round: &mut Round, error: &Error) -> Step {
+        let answers = self.inner.probe().await.is_ok();
+        let on_exhausted = if answers { self.settings.on_exhausted } else { OnExhausted::Park };
+        match on_exhausted {
+            OnExhausted::Stop => Step::GiveUp,
+            OnExhausted::DeadLetter => Step::DeadLetter,
+            OnExhausted::Park => {
+                self.inner.open(error);
+                round.begin_anew();
+                Step::Again
             }
         }
-    }
-
-    /// What to do after a round left records unsettled, and how long to wait before.
-    async fn next_step(&self, round: &Round, error: &Error) -> Step {
-        match policy::decide(error.kind()) {
-            Decision::Wait => Step::Again,
-            Decision::Park => Step::Park,
-            Decision::Retry if round.failures < self.settings.attempts => Step::Again,
-            Decision::Retry => match (self.inner.probe().await, self.settings.on_exhausted) {
-                (Ok(()), OnExhausted::Stop) => Step::GiveUp,
-                (Err(_), _) | (Ok(()), OnExhausted::Park) => Step::Park,
-            },
-            Decision::Dead | Decision::End(_) | Decision::Rebuild => Step::GiveUp,
-        }
-    }
-}
-
-enum Step {
-    Again,
-    Park,
-    GiveUp,
-}
-
-/// What is known of one write between two attempts.
-struct Round {
-    /// Indexes, in the caller's records, of those that are not settled.
-    pending: Vec<usize>,
-    /// Refused for good.
-    dead: Vec<Failed>,
-    failures: u32,
-    backoff: Backoff,
-    parked: Option<Parked>,
-}
-
-impl Round {
-    fn new(records: usize, settings: &Settings) -> Self {
-        let backoff = Backoff::new(settings.initial, settings.factor, settings.max);
-        Self { pending: (0..records).collect(), dead: Vec::new(), failures: 0, backoff, parked: None }
-    }
-
-    /// Sorts the failed records of one attempt; the error to act on, when any record is left.
-    fn settle(&mut self, failed: WriteError) -> Option<Error> {
-        let failed = match failed {
-            WriteError::All(error) if policy::decide(error.kind()) != Decision::Dead => return Some(error),
-            WriteError::All(error) => {
-                (0..self.pending.len()).map(|index| Failed { index, error: error.clone() }).collect()
-            }
-            WriteError::Some(failed) => failed,
-        };
-        let (mut left, mut first) = (Vec::new(), None);
-        for Failed { index, error } in failed {
-            let index = self.pending[index];
-            if policy::decide(error.kind()) == Decision::Dead {
-                self.dead.push(Failed { index, error });
-            } else {
-                left.push(index);
-                first.get_or_insert(error);
-            }
-        }
-        self.pending = left;
-        first
-    }
-
-    fn finish(mut self) -> Result<(), WriteError> {
-        if self.dead.is_empty() {
-            return Ok(());
-        }
-        self.dead.sort_by_key(|failed| failed.index);
-        Err(WriteError::Some(self.dead))
-    }
-
-    /// Gives up what is left, for this reason.
-    fn give_up(mut self, error: &Error) -> Result<(), WriteError> {
-        self.dead.extend(self.pending.iter().map(|index| Failed { index: *index, error: error.clone() }));
-        self.finish()
-    }
-
-    /// A round settled some of the records: the far side works, so attempts and delays begin anew.
-    fn progress(&mut self) {
-        self.failures = 0;
-        self.backoff.reset();
-        self.parked = None;
     }
 }
 
 #[async_trait]
 impl Sink for Retry {
     async fn write(&self, records: Records) -> Result<(), WriteError> {
+        self.budget.earn();
         match self.inner.write(records.clone()).await {
             Ok(()) => Ok(()),
             Err(failed) => self.again(records, failed).await,
@@ -188,3 +160,6 @@ impl Sink for Retry {
         self.inner.close().await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,10 @@ impl Exposition {
 
 fn add(families: &mut BTreeMap<String, MetricFamily>, task: &TaskId, name: &str, figure: &Figure) {
     let (kind, mut metric) = measured(&figure.kind);
-    metric.set_label(vec![label("pipeline", &task.pipeline), label("sink", &task.sink)]);
+    let (name, own) = split(name);
+    let mut labels = vec![label("pipeline", &task.pipeline), label("sink", &task.sink)];
+    labels.extend(own);
+    metric.set_label(labels);
     match families.entry(shown_name(name)) {
         Entry::Vacant(place) => {
             let family = family(place.key(), figure.help, kind, metric);
@@ -61,6 +64,13 @@ fn add(families: &mut BTreeMap<String, MetricFamily>, task: &TaskId, name: &str,
             tracing::debug!(%task, name, "a figure is not shown: another of its name is of another kind");
         }
     }
+}
+
+/// A name and the labels of its own that it ends with, as in `name{from="a",to="b"}`.
+fn split(name: &str) -> (&str, impl Iterator<Item = LabelPair>) {
+    let (name, labels) = name.split_once('{').unwrap_or((name, ""));
+    let labels = labels.trim_end_matches('}').split(',').filter_map(|pair| pair.split_once('='));
+    (name, labels.map(|(name, value)| label(name, value.trim_matches('"'))))
 }
 
 /// The name on dashboards.
@@ -185,6 +195,19 @@ mod tests {
         let bucket = |bound: &str| line(&format!(r#"_bucket{{{labels},le="{bound}"}}"#));
         assert_eq!(["0.001", "0.1", "0.25", "120", "+Inf"].map(bucket), ["3", "3", "5", "5", "6"]);
         assert_eq!((line("_count").as_str(), line("_sum").as_str()), ("6", "500.403"));
+    }
+
+    #[test]
+    fn labels_of_its_own_come_after_those_of_the_task() {
+        let (board, metrics) = (Board::default(), Metrics::default());
+        board.enter(task("topic"), metrics.clone());
+        metrics.counter(names::CIRCUIT_BREAKER_OPENED).add(2);
+        metrics.counter(names::CIRCUIT_BREAKER_CLOSED).add(1);
+        let text = tasks_of(&board);
+        let wanted = "# TYPE weir_circuit_breaker_transitions_total counter\n\
+            weir_circuit_breaker_transitions_total{pipeline=\"orders\",sink=\"topic\",from=\"closed\",to=\"open\"} 2\n\
+            weir_circuit_breaker_transitions_total{pipeline=\"orders\",sink=\"topic\",from=\"half_open\",to=\"closed\"} 1\n";
+        assert!(text.contains(wanted), "{text}");
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Every metric name and its help text, once.
 //!
 //! The host prefixes a name with `weir_`, except those in [`UNPREFIXED`], which dashboards of this kind of system
-//! expect as they are. All carry the labels `pipeline` and `sink`.
+//! expect as they are. All carry the labels `pipeline` and `sink`. A name may end with labels of its own, written as in
+//! the exposition: figures that differ in these alone are shown as one metric, under the help text of the first.
 
 /// A metric's name and one sentence for the reader of a dashboard.
 pub type Name = (&'static str, &'static str);
 
 /// Names shown without the prefix.
 pub const UNPREFIXED: [&str; 4] =
-    [CDC_EVENTS_PROCESSED.0, RETRY_ATTEMPTS.0, DLQ_MESSAGES.0, "circuit_breaker_state"];
+    [CDC_EVENTS_PROCESSED.0, RETRY_ATTEMPTS.0, DLQ_MESSAGES.0, CIRCUIT_BREAKER_STATE.0];
 
 /// Counter.
 pub const CDC_EVENTS_PROCESSED: Name =
@@ -51,7 +52,7 @@ pub const RECORDS_READ: Name = ("source_records_read_total", "Records that the s
 /// Counter.
 pub const RECORDS_WRITTEN: Name = ("sink_records_written_total", "Records that the sink made durable.");
 /// Distribution.
-pub const WRITE: Name = ("sink_write_seconds", "How long one write took, retries not included.");
+pub const WRITE: Name = ("sink_write_seconds", "How long one write took, retries and waits included.");
 /// Counter.
 pub const WRITE_ERRORS: Name = ("sink_write_errors_total", "Writes that failed, as a whole or in part.");
 /// Distribution.
@@ -74,3 +75,30 @@ pub const TASK_IN_FLIGHT: Name = ("task_in_flight_records", "Records read but no
 /// Gauge, seconds.
 pub const CHECKPOINT_AGE: Name =
     ("checkpoint_age_seconds", "Time since the last checkpoint was saved, or since the task was built.");
+/// Gauge.
+pub const CIRCUIT_BREAKER_STATE: Name = ("circuit_breaker_state", "0 closed, 1 half-open, 2 open.");
+/// Counter.
+pub const CIRCUIT_BREAKER_OPENED: Name =
+    (r#"circuit_breaker_transitions_total{from="closed",to="open"}"#, TRANSITIONS);
+/// Counter.
+pub const CIRCUIT_BREAKER_HALF_OPENED: Name =
+    (r#"circuit_breaker_transitions_total{from="open",to="half_open"}"#, TRANSITIONS);
+/// Counter.
+pub const CIRCUIT_BREAKER_REOPENED: Name =
+    (r#"circuit_breaker_transitions_total{from="half_open",to="open"}"#, TRANSITIONS);
+/// Counter.
+pub const CIRCUIT_BREAKER_CLOSED: Name =
+    (r#"circuit_breaker_transitions_total{from="half_open",to="closed"}"#, TRANSITIONS);
+const TRANSITIONS: &str = "Changes of the circuit breaker from one state to another.";
+/// Gauge, seconds.
+pub const TASK_PARKED: Name =
+    ("task_parked_seconds", "How long the task has been PARKED now; 0 when it is not.");
+/// Gauge.
+pub const RETRY_BUDGET: Name =
+    ("retry_budget_remaining", "Retries that may be sent at once before they are spread over time.");
+/// Counter.
+pub const RETRY_BUDGET_WAITS: Name =
+    ("retry_budget_waits_total", "Retries that had to wait because the retry budget was used up.");
+/// Counter.
+pub const POISON_SPLITS: Name =
+    ("poison_splits_total", "Writes refused as a whole and split to find the record that is at fault.");

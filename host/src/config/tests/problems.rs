@@ -27,7 +27,7 @@ fn a_file_without_faults_becomes_a_pipeline_with_the_defaults() {
 #[test]
 fn every_planted_problem_of_a_file_is_reported_in_one_run() {
     let report = report(include_str!("planted.yaml"));
-    assert_eq!(report.len(), 21);
+    assert_eq!(report.len(), 23);
     expect_file!["planted.stderr"].assert_eq(&report.to_string());
 }
 
@@ -201,7 +201,8 @@ fn transforms_keep_their_order_and_each_checks_its_own_block() {
            |
            = help: known keys: transform, config
 
-        6 problems in 1 file"#]].assert_eq(&report(&text).to_string());
+        6 problems in 1 file"#]]
+    .assert_eq(&report(&text).to_string());
 }
 
 #[test]

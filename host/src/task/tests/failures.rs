@@ -40,17 +40,22 @@ async fn an_outage_of_the_sink_parks_the_task_and_burns_no_attempts() {
 
 #[tokio::test(start_paused = true)]
 async fn attempts_run_out_only_while_the_far_side_answers() {
-    let (source, sink) = (MemorySource::of(numbered("p", 0..1, 1)), MemorySink::new());
-    let faulty = FaultySink::new(sink.clone(), (0..40).map(|_| Fault::refuse(ErrorKind::Transient)));
+    let (source, sink) = (MemorySource::of(numbered("p", 0..60, 1)), MemorySink::new());
+    let refusals = |count| (0..count).map(|_| Fault::refuse(ErrorKind::Transient));
+    let recovery = [Fault::None, Fault::None, Fault::None];
+    let faulty = FaultySink::new(sink.clone(), refusals(5).chain(recovery).chain(refusals(40)));
     faulty.push_probe(Err(outage()));
     let mut bench = Bench::new(&source, faulty.factory("memory"));
     bench.spec.settings.middleware.retry.on_exhausted = OnExhausted::Stop;
+    // The breaker would count these failures first, and open.
+    bench.spec.settings.middleware.circuit_breaker.failures = 100;
+    bench.spec.settings.middleware.circuit_breaker.calls = 100;
     bench.start();
     bench.until(State::Parked).await;
     assert_eq!((faulty.calls(), faulty.probes()), (5, 1));
     let reason = bench.until(State::Restarting).await;
     assert!(reason.contains("a transient error by the script"), "{reason}");
-    assert_eq!((faulty.calls(), faulty.probes()), (10, 2));
+    assert_eq!((faulty.calls(), faulty.probes()), (13, 3), "one of the probes was the breaker's");
 }
 
 #[tokio::test(start_paused = true)]
