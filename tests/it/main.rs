@@ -8,6 +8,7 @@ mod dev;
 mod generator;
 mod harness;
 mod late;
+mod operate;
 mod outages;
 mod outbox;
 mod outside;

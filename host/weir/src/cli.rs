@@ -72,9 +72,9 @@ impl Command {
             Self::Run(args) => run::run(args, &registry, lookup, stop).await,
             #[cfg(feature = "dev")]
             Self::Dev(args) => dev::run(args, &registry, lookup, stop).await,
-            Self::Pause(args) => operate::run(orders::Command::Pause, args, lookup).await,
-            Self::Resume(args) => operate::run(orders::Command::Resume, args, lookup).await,
-            Self::Restart(args) => operate::run(orders::Command::Restart, args, lookup).await,
+            Self::Pause(args) => operate::run(orders::Command::Pause, args, lookup, stop).await,
+            Self::Resume(args) => operate::run(orders::Command::Resume, args, lookup, stop).await,
+            Self::Restart(args) => operate::run(orders::Command::Restart, args, lookup, stop).await,
             Self::Validate(args) => Ok(validate::run(&args, &registry, lookup)),
             Self::Schema(args) => Ok(schema::run(&args, &registry)),
             Self::Connectors(args) => Ok(connectors::run(&args, &registry)),

@@ -1,9 +1,11 @@
 //! The connector: from the configuration to a source that goes on where its checkpoint ends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use scylla::client::session::Session;
 use weir_sdk::config::Problem;
+use weir_sdk::metrics::names;
 use weir_sdk::{Batch, Checkpoint, Context, Error, Room, Source, SourceConnector, Start, async_trait};
 
 use super::config::{OutboxConfig, StartAt};
@@ -15,7 +17,7 @@ use crate::reader::server::Server;
 use crate::reader::statement::{Key, Statement};
 use crate::reader::streams::Streams;
 use crate::reader::table::Table;
-use crate::reader::time::micros;
+use crate::reader::time::{Micros, micros};
 use crate::reader::token::{Main, Position};
 use crate::reader::watch::Watch;
 use crate::reader::{Cluster, Log, Reader, Settings};
@@ -53,11 +55,22 @@ impl SourceConnector for Outbox {
         let mut streams = Streams::prepare(session.clone()).await?;
         streams.refresh(server.now()).await?;
         let mut start = Start { identity: table.identity(), checkpoint: Checkpoint::default() };
-        let position = resumed.unwrap_or_else(|| {
-            let main = begin(config.start, &table, server.now(), streams.oldest());
-            start.checkpoint = [main.put()].into_iter().collect();
-            Position { main, ..Position::default() }
-        });
+        let oldest = oldest(&table, server.now(), streams.oldest());
+        let position = match resumed {
+            Some(resumed) if context.accepts_gap() && resumed.main.unread() < oldest => {
+                let lost = Duration::from_micros((oldest - resumed.main.unread()).unsigned_abs());
+                context.metrics().gauge(names::CDC_GAP).set(lost.as_secs_f64());
+                let position = resumed.begun_anew(oldest, server.now());
+                start.checkpoint = [position.main.put()].into_iter().collect();
+                position
+            }
+            Some(resumed) => resumed,
+            None => {
+                let main = begin(config.start, server.now(), oldest);
+                start.checkpoint = [main.put()].into_iter().collect();
+                Position { main, ..Position::default() }
+            }
+        };
         let limits = Limits { safety: config.safety.get(), memory: config.unsettled_memory.as_usize() };
         let settings =
             Settings { confidence: config.confidence.get(), poll_interval: config.poll_interval.get() };
@@ -116,10 +129,14 @@ async fn statements(
     Ok(Log { rows: Arc::new(rows), names: Arc::new(names) })
 }
 
+/// The oldest time of which the log can still hold every row; `streams` is that of its oldest stream.
+fn oldest(table: &Table, now: Micros, streams: Option<Micros>) -> Micros {
+    let expired = table.ttl().map_or(Micros::MIN, |ttl| now.saturating_sub(micros(ttl)));
+    expired.max(streams.unwrap_or(Micros::MIN))
+}
+
 /// Where reading begins without a checkpoint; never before the oldest row that can still be there.
-fn begin(start: StartAt, table: &Table, now: i64, oldest: Option<i64>) -> Main {
-    let expired = table.ttl().map_or(i64::MIN, |ttl| now.saturating_sub(micros(ttl)));
-    let oldest = expired.max(oldest.unwrap_or(i64::MIN));
+fn begin(start: StartAt, now: Micros, oldest: Micros) -> Main {
     let (cut, fresh) = match start {
         StartAt::Earliest => (oldest, Some(now)),
         StartAt::Latest => (now.max(oldest), None),

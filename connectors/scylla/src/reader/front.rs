@@ -121,7 +121,7 @@ pub(super) fn check_unread(now: Micros, progress: &Progress, cluster: &Cluster) 
         ErrorKind::Gap,
         format!("the log no longer holds the {hours:.2} hours behind the checkpoint: their rows have expired"),
     )
-    .advice("accept the gap to go on with the oldest row there is, and raise the log's ttl above the longest pause"))
+    .advice("start weir with --accept-gap to go on with the oldest row there is, and raise the log's ttl above the longest pause"))
 }
 
 /// The oldest time of which the log can still hold every row.

@@ -96,9 +96,22 @@ impl Position {
         position.main = main.ok_or_else(|| unreadable(&Partition::from(MAIN)))?;
         Ok(Some(position))
     }
+
+    /// The position of one who gives up what was not read and begins anew at `oldest`, as a first start at `now` would.
+    /// Late rows of what was read are still looked for, and places inside the window that was open are retired.
+    #[must_use]
+    pub fn begun_anew(self, oldest: Micros, now: Micros) -> Self {
+        let main = Main { cut: oldest, fresh: Some(now), window: None, ..self.main };
+        Self { main, places: HashMap::new(), ..self }
+    }
 }
 
 impl Main {
+    /// From here on nothing may have expired, or it is lost.
+    pub fn unread(&self) -> Micros {
+        self.fresh.unwrap_or(self.cut)
+    }
+
     fn get(bytes: &mut Bytes) -> Option<Self> {
         let flags = bytes.try_get_u8().ok()?;
         let cut = bytes.try_get_i64().ok()?;

@@ -4,6 +4,7 @@
 
 mod contract;
 mod dead_letter;
+mod gap;
 mod late;
 mod place;
 mod reads;

@@ -84,16 +84,28 @@ impl Place {
     }
 
     pub(crate) async fn open_with(&self, config: Value, resume: Checkpoint) -> Result<Tail, Error> {
-        let metrics = Metrics::default();
-        let task = TaskId { pipeline: "orders".into(), sink: "topic".into() };
+        self.open_in(context(), config, resume).await
+    }
+
+    /// Opens in the context of an operator who accepts a gap.
+    pub(crate) async fn open_over_gap(&self, resume: Checkpoint) -> Tail {
+        self.open_in(context().accepting_gap(), self.config(), resume).await.unwrap()
+    }
+
+    async fn open_in(&self, context: Context, config: Value, resume: Checkpoint) -> Result<Tail, Error> {
+        let metrics = context.metrics().clone();
         let factory = weir_scylla::sources().remove(0);
         assert_eq!(factory.check(&config), []);
-        let opened = factory.open(config, resume.clone(), Context::new(task, metrics.clone()));
+        let opened = factory.open(config, resume.clone(), context);
         let source = timeout(PATIENCE, opened).await.expect("open takes no longer")?;
         let (start, mut checkpoint) = (source.start(), resume);
         checkpoint.merge(start.checkpoint.clone());
         Ok(Tail { source, start, checkpoint: checkpoint.without_retired(), seen: Vec::new(), metrics })
     }
+}
+
+fn context() -> Context {
+    Context::new(TaskId { pipeline: "orders".into(), sink: "topic".into() }, Metrics::default())
 }
 
 /// An open source, what it emitted, and the checkpoint that was saved.

@@ -35,7 +35,9 @@ impl SourceConnector for Expired {
     async fn open(&self, _: Nothing, resume: Checkpoint, context: Context) -> Result<Box<dyn Source>, Error> {
         match self.log.open(resume) {
             Err(error)
-                if error.kind() == ErrorKind::Gap && context.accepts_gap() && self.heeds == Heeds::Acceptance =>
+                if error.kind() == ErrorKind::Gap
+                    && context.accepts_gap()
+                    && self.heeds == Heeds::Acceptance =>
             {
                 self.log.open(Checkpoint::default())
             }

@@ -65,7 +65,11 @@ async fn what_cannot_be_settled_in_time_is_read_again() {
     let began = Instant::now();
     bench.order(Pause).await;
     assert_eq!(began.elapsed(), Duration::from_secs(5));
-    assert!(bench.shown().1.contains("could not be settled in time and is read again"), "{:?}", bench.shown());
+    assert!(
+        bench.shown().1.contains("could not be settled in time and is read again"),
+        "{:?}",
+        bench.shown()
+    );
     bench.order(Resume).await;
     sink.until(|written| written.len() == 10).await;
     Trace::by_origin(&records, &sink.records()).assert_complete();
@@ -82,7 +86,11 @@ async fn a_task_that_is_down_pauses_at_once_and_is_not_tried_again() {
     let began = Instant::now();
     bench.order(Pause).await;
     assert_eq!((began.elapsed(), bench.shown().0), (Duration::ZERO, State::Paused));
-    assert!(bench.shown().1.ends_with("before that: open source memory: no topic `orders`"), "{:?}", bench.shown());
+    assert!(
+        bench.shown().1.ends_with("before that: open source memory: no topic `orders`"),
+        "{:?}",
+        bench.shown()
+    );
     tokio::time::sleep(HOUR).await;
     assert_eq!(source.opened_at().len(), 1, "its own failure is not tried again while it is paused");
     bench.order(Resume).await;
@@ -113,7 +121,9 @@ async fn a_restart_does_not_wait_whatever_the_task_waits_for() {
     }
     let bench = Bench::new(&source, sink.factory("memory"));
     bench.start();
-    for (tries, state) in [State::Failed, State::Gap, State::Parked, State::Restarting].into_iter().enumerate() {
+    for (tries, state) in
+        [State::Failed, State::Gap, State::Parked, State::Restarting].into_iter().enumerate()
+    {
         bench.until_shown(|shown, reason| shown == state && reason.contains("not now")).await;
         assert_eq!(source.opened_at().len(), tries + 1);
         let began = Instant::now();

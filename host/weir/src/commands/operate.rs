@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use weir_host::config::Lookup;
 use weir_host::control::Target;
 use weir_host::orders::Command;
+use weir_host::stop::Stop;
 
 use super::client::{Answer, Client, segment};
 use super::listener::ListenerArgs;
@@ -44,8 +45,21 @@ const BUILT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// No host is there.
-pub(crate) async fn run(command: Command, args: Args, lookup: &dyn Lookup) -> anyhow::Result<Exit> {
+pub(crate) async fn run(
+    command: Command,
+    args: Args,
+    lookup: &dyn Lookup,
+    stop: Stop,
+) -> anyhow::Result<Exit> {
     let client = Client::new(args.listener.address(lookup)?, args.listener.token(lookup)?);
+    tokio::select! {
+        exit = give(command, &args, &client) => exit,
+        // The host obeys all the same.
+        () = stop.requested() => Ok(Exit::Failed),
+    }
+}
+
+async fn give(command: Command, args: &Args, client: &Client) -> anyhow::Result<Exit> {
     let mut answer = client.send("POST", &path(command, &args.target)).await?;
     if answer.status >= 300 {
         return Ok(refused(&answer));

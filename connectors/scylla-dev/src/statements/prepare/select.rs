@@ -1,4 +1,4 @@
-//! SELECT.
+//! SELECT statements with every name resolved: what is selected, from which rows, in which order.
 use std::sync::Arc;
 
 use scylla_cql::frame::response::result::{ColumnSpec, NativeType};
