@@ -12,15 +12,12 @@ fn a_row_written_from_python_is_read_from_its_topic() {
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients");
     let mut program = Command::new(clients.join("python"));
     program.arg(clients.join("outside.py"));
-    let output = program.args(["cql", "kafka"].map(|name| ready[name].as_str().unwrap())).output().unwrap();
-    let said =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    println!("{said}");
-    if output.status.code() == Some(77) {
-        eprintln!("*** SKIPPED: no Python clients here ***");
+    // Its own words, a skip among them, go where nothing catches them.
+    let status = program.args(["cql", "kafka"].map(|name| ready[name].as_str().unwrap())).status().unwrap();
+    if status.code() == Some(77) {
         return;
     }
-    assert!(output.status.success(), "{said}");
+    assert!(status.success(), "the outsider did not find what it wrote");
     dev.interrupt();
     assert_eq!(dev.event("done")["lost"], 0);
     assert_eq!(dev.code(), Some(0));
