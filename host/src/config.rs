@@ -10,8 +10,8 @@
 //! * [`schema()`]: the same types as a JSON Schema, for editors
 
 mod check;
+mod dead_letter;
 mod file;
-mod later;
 mod load;
 mod mask;
 mod name;
@@ -27,7 +27,7 @@ mod written;
 
 pub use load::{load, load_texts};
 pub use mask::Mask;
-pub use pipeline::{Block, PipelineConfig, SinkConfig};
+pub use pipeline::{Block, DeadLetterConfig, PipelineConfig, SinkConfig};
 pub use reference::Lookup;
 pub use report::Report;
 pub use schema::{schema, schema_text};

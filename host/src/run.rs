@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use weir_sdk::config::Problem;
 use weir_sdk::metrics::Metrics;
-use weir_sdk::{CheckpointStore, TaskId, Transform};
+use weir_sdk::{CheckpointStore, TaskId};
 
 use crate::config::{Block, PipelineConfig, SinkConfig};
 use crate::control::Control;
@@ -14,6 +14,8 @@ use crate::registry::Registry;
 use crate::stop::Stop;
 use crate::supervisor::{self, Outcome};
 use crate::task::Spec;
+use crate::task::dead_letters::Place;
+use crate::task::transforms::Step;
 
 /// What runs. Dropping it ends everything at once, without draining.
 pub struct Host {
@@ -62,7 +64,11 @@ impl Host {
     }
 }
 
-fn spec(
+/// The task of one sink of a pipeline, as it is built as often as necessary.
+///
+/// # Errors
+/// A name that `registry` does not know; a loaded configuration has none.
+pub fn spec(
     pipeline: &PipelineConfig,
     sink: &SinkConfig,
     registry: &Registry,
@@ -75,6 +81,7 @@ fn spec(
         transforms: transforms(pipeline, registry)?,
         sink: registry.sink(&sink.sink.connector)?.clone(),
         sink_config: sink.sink.config().clone(),
+        dead_letter: place(pipeline, sink, registry)?,
         checkpoints,
         settings: sink.settings.clone(),
         metrics: Metrics::default(),
@@ -82,10 +89,28 @@ fn spec(
     })
 }
 
-fn transforms(pipeline: &PipelineConfig, registry: &Registry) -> Result<Vec<Arc<dyn Transform>>, Problem> {
+/// Where this sink's dead letters go.
+fn place(
+    pipeline: &PipelineConfig,
+    sink: &SinkConfig,
+    registry: &Registry,
+) -> Result<Option<Place>, Problem> {
+    let Some(written) = &pipeline.dead_letter else { return Ok(None) };
+    Ok(Some(Place {
+        sink: registry.sink(&written.sink.connector)?.clone(),
+        config: written.sink.config().clone(),
+        middleware: written.middleware.clone(),
+        limit: written.limit,
+        on_record_error: sink.on_record_error,
+    }))
+}
+
+fn transforms(pipeline: &PipelineConfig, registry: &Registry) -> Result<Vec<Step>, Problem> {
     let build = |block: &Block| {
         let factory = registry.transform(&block.connector)?;
-        factory.build(block.config()).map_err(|error| Problem::new("", error.to_string()))
+        let transform = factory.build(block.config());
+        let transform = transform.map_err(|error| Problem::new("", error.to_string()))?;
+        Ok(Step { name: block.connector.as_str().into(), transform })
     };
     pipeline.transforms.iter().map(build).collect()
 }

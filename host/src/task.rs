@@ -5,13 +5,15 @@
 //! 1. [`reader`] polls the source, beside everything else, for as much as [`budget`] has room for.
 //! 2. [`transforms`] makes of each record none, one or several.
 //! 3. [`lanes`] splits the batch by key; each lane has one write in flight, through the [middleware].
-//! 4. [`progress`] completes batches in the order they were read, whichever lane was first.
-//! 5. [`saver`] saves the newest completed checkpoint durably, and then tells the source.
+//! 4. [`dead_letters`] keeps what source, transform or sink refused for good, with the reason.
+//! 5. [`progress`] completes batches in the order they were read, whichever lane was first.
+//! 6. [`saver`] saves the newest completed checkpoint durably, and then tells the source.
 //!
-//! In that order, always: nothing is saved before it is durable in the sink, and nothing is committed at the source
+//! In that order, always: nothing is saved before it is durable in the sink or the dead letters, and nothing is committed at the source
 //! before it is saved. A slow sink fills the budget, and the reader waits.
 
 pub mod budget;
+pub mod dead_letters;
 pub mod lanes;
 pub mod open;
 pub mod progress;
@@ -24,19 +26,21 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use weir_sdk::metrics::{Metrics, names};
-use weir_sdk::{Batch, CheckpointStore, Error, ErrorKind, SinkFactory, SourceFactory, TaskId, Transform};
+use weir_sdk::{CheckpointStore, Error, ErrorKind, SinkFactory, SourceFactory, TaskId};
 
 use crate::gap::Acceptance;
 use crate::middleware;
 use crate::middleware::parking::Parking;
 use crate::state::Pen;
 use crate::stop::Stop;
-use budget::{Budget, Share};
+use budget::Budget;
+use dead_letters::{Burial, DeadLetters};
 use lanes::{Lanes, Settled};
 use progress::Progress;
+use reader::Read;
 use saver::Saver;
+use transforms::{Applied, Step};
 
 /// All that a task needs to be built, as often as necessary.
 #[derive(Clone)]
@@ -48,11 +52,13 @@ pub struct Spec {
     /// The source's `config:` block, references resolved.
     pub source_config: serde_json::Value,
     /// Pure steps in between, in order.
-    pub transforms: Vec<Arc<dyn Transform>>,
+    pub transforms: Vec<Step>,
     /// Where records go.
     pub sink: Arc<dyn SinkFactory>,
     /// The sink's `config:` block, references resolved.
     pub sink_config: serde_json::Value,
+    /// Where records go that no retry can help; without it one of these ends the task.
+    pub dead_letter: Option<dead_letters::Place>,
     /// Where the checkpoint is kept.
     pub checkpoints: Arc<dyn CheckpointStore>,
     /// How it works.
@@ -126,9 +132,12 @@ pub async fn run(spec: &Spec, pen: &Pen, stop: &Stop) -> Result<Ended, Error> {
 /// The moving parts of a running task.
 struct Flow {
     budget: Budget,
-    batches: mpsc::UnboundedReceiver<(Batch, Share)>,
-    transforms: Vec<Arc<dyn Transform>>,
+    batches: mpsc::UnboundedReceiver<Read>,
+    transforms: Vec<Step>,
     lanes: Lanes,
+    dead_letters: DeadLetters,
+    /// Dead letters that never come to a lane; `None` when no more will come.
+    burials: Option<mpsc::UnboundedSender<Burial>>,
     settled: mpsc::UnboundedReceiver<Settled>,
     progress: Progress,
     parts: JoinSet<Result<(), Error>>,
@@ -142,14 +151,19 @@ impl Flow {
         let (batches_in, batches) = mpsc::unbounded_channel();
         let (settled_in, settled) = mpsc::unbounded_channel();
         let mut parts = JoinSet::new();
-        let reader = reader::Reader::new(opened.source, &spec.settings, budget.clone(), &spec.metrics);
+        let reader = reader::Reader::new(opened.source, spec, budget.clone());
         parts.spawn(reader.run(batches_in, parking, stop.clone()));
-        let lanes = Lanes::start(&spec.settings, &opened.sink, &settled_in, &mut parts);
+        let dead_letters = opened.dead_letters;
+        let lanes = Lanes::start(spec, &opened.sink, &dead_letters, &settled_in, &mut parts);
+        let (burials_in, burials) = mpsc::unbounded_channel();
+        parts.spawn(dead_letters.clone().bury_all(burials, settled_in));
         Self {
             budget,
             batches,
             transforms: spec.transforms.clone(),
             lanes,
+            dead_letters,
+            burials: Some(burials_in),
             settled,
             progress: Progress::default(),
             parts,
@@ -178,14 +192,14 @@ impl Flow {
                 error = saver.failed() => return Err(error),
                 () = stop.deadline() => return Ok(Ended::Abandoned),
                 batch = self.batches.recv(), if reading => match batch {
-                    Some((batch, share)) => self.admit(batch, share, saver)?,
+                    Some(read) => self.admit(read, saver),
                     None => reading = false,
                 },
             }
             in_flight.set(self.budget.records_taken() as f64);
         }
         // The reader has ended, and with it its end of the channel; its error, if any, comes before the answer.
-        self.lanes.finish();
+        self.finish();
         while let Some(part) = self.parts.join_next().await {
             ended(part)?;
         }
@@ -193,27 +207,48 @@ impl Flow {
     }
 
     /// Takes one batch in.
-    fn admit(&mut self, batch: Batch, share: Share, saver: &Saver) -> Result<(), Error> {
-        let records = transforms::apply(&self.transforms, batch.records)?;
+    fn admit(&mut self, read: Read, saver: &Saver) {
+        let Read { batch, refused: mut dead, share } = read;
+        let as_read = (!self.transforms.is_empty()).then(|| batch.records.clone());
+        let Applied { records, refused } = transforms::apply(&self.transforms, batch.records);
+        dead.extend(refused);
         let number = self.progress.begin(batch.checkpoint, share);
-        let parts = self.lanes.send(number, records);
+        let mut parts = self.lanes.send(number, records, as_read);
+        if !dead.is_empty()
+            && let Some(burials) = &self.burials
+        {
+            // Closed only by a failure of its own, which ends the task.
+            burials.send(Burial { batch: number, dead }).ok();
+            parts += 1;
+        }
         self.progress.expect(number, parts);
         if let Some(checkpoint) = self.progress.complete() {
             saver.save(checkpoint);
         }
-        Ok(())
+    }
+
+    /// No more batches will come: lanes and burials end when they have settled what they have.
+    fn finish(&mut self) {
+        self.lanes.finish();
+        self.burials = None;
     }
 
     /// Ends what still runs and gives the far sides back.
     async fn close(mut self) {
-        self.lanes.finish();
+        self.finish();
         self.parts.shutdown().await;
-        let limit = Duration::from_secs(5);
-        match tokio::time::timeout_at(Instant::now() + limit, self.sink.close()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the sink did not close cleanly"),
-            Err(_) => tracing::warn!(?limit, "the sink did not close in time"),
-        }
+        closed("the sink", self.sink.close()).await;
+        closed("the dead-letter sink", self.dead_letters.close()).await;
+    }
+}
+
+/// Waits for a far side to be given back, but not for ever.
+async fn closed(what: &str, closing: impl Future<Output = Result<(), Error>>) {
+    let limit = Duration::from_secs(5);
+    match tokio::time::timeout(limit, closing).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "{what} did not close cleanly"),
+        Err(_) => tracing::warn!(?limit, "{what} did not close in time"),
     }
 }
 

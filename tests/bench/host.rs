@@ -103,6 +103,7 @@ async fn through_host(memory: Memory) -> anyhow::Result<()> {
         transforms: Vec::new(),
         sink: connector::sink(Nowhere),
         sink_config: serde_json::json!({}),
+        dead_letter: None,
         checkpoints: Arc::new(FileStore::open(&data).await?),
         settings: settings(),
         metrics: Metrics::default(),

@@ -69,10 +69,10 @@ fn problems(arguments: &[&str]) -> Vec<Value> {
 
 #[test]
 fn programs_get_places_and_pointers() {
-    let problems = problems(&["validate", "--json", "tests/fixtures/bad/later.yaml"]);
+    let problems = problems(&["validate", "--json", "tests/fixtures/bad/dead-letter.yaml"]);
     let record = problems.iter().find(|problem| problem["pointer"] == "/sinks/0/on_record_error").unwrap();
-    assert_eq!((&record["line"], &record["column"]), (&14.into(), &5.into()));
-    assert_eq!(record["file"], "tests/fixtures/bad/later.yaml");
+    assert_eq!((&record["line"], &record["column"]), (&9.into(), &22.into()));
+    assert_eq!(record["file"], "tests/fixtures/bad/dead-letter.yaml");
     assert!(record["help"].is_string());
 }
 
@@ -138,7 +138,7 @@ fn the_schema_knows_the_connectors_and_the_keys_of_the_frame() {
     let keys = |pointer: &str| -> Vec<String> {
         schema.pointer(pointer).unwrap().as_object().unwrap().keys().cloned().collect()
     };
-    assert_eq!(keys("/properties"), ["checkpoint", "name", "sinks", "source", "transforms"]);
+    assert_eq!(keys("/properties"), ["checkpoint", "dead_letter", "name", "sinks", "source", "transforms"]);
     let sink = [
         "batch",
         "circuit_breaker",
@@ -147,6 +147,7 @@ fn the_schema_knows_the_connectors_and_the_keys_of_the_frame() {
         "in_flight",
         "lanes",
         "name",
+        "on_record_error",
         "rate_limit",
         "retry",
         "timeout",

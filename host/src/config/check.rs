@@ -6,12 +6,12 @@ use std::sync::Arc;
 use serde_json::Value;
 use weir_sdk::config::{Problem, child, read};
 
+use super::dead_letter;
 use super::file::File;
-use super::later;
 use super::mask::Mask;
 use super::name::Name;
 use super::node::Kind;
-use super::pipeline::{Block, PipelineConfig, SinkConfig};
+use super::pipeline::{Block, DeadLetterConfig, PipelineConfig, SinkConfig};
 use super::reference::{self, Lookup, Resolved};
 use super::written::{Pipeline, check_sink};
 use crate::registry::Registry;
@@ -30,21 +30,18 @@ pub(super) struct Checked {
 /// Checks a file as far as it can be understood: a fault in one place hides none in another.
 pub(super) fn check(file: Arc<File>, registry: &Registry, lookup: &dyn Lookup) -> Checked {
     let folder = file.path.parent().unwrap_or(Path::new(""));
-    let Resolved { mut value, mask, problems: unresolved } = reference::resolve(&file.root, folder, lookup);
+    let Resolved { value, mask, problems: unresolved } = reference::resolve(&file.root, folder, lookup);
     if matches!(file.root.kind, Kind::Null) {
         let problem =
             Problem::new("", "this file is empty").help("a pipeline has a `name`, a `source` and `sinks`");
         return Checked { file, mask, problems: vec![problem], pipeline: None, name: None };
     }
-    let mut problems = later::refuse(&mut value);
-    let pipeline = match read::<Pipeline>(&value) {
-        Ok(pipeline) => Some(pipeline),
-        Err(found) => {
-            problems.extend(found);
-            None
-        }
+    let (pipeline, mut problems) = match read::<Pipeline>(&value) {
+        Ok(pipeline) => (Some(pipeline), Vec::new()),
+        Err(found) => (None, found),
     };
     problems.extend(sinks(&value));
+    problems.extend(dead_letter::check(&value));
     problems.extend(connectors(&value, registry));
     // What could not be resolved is told once, not again as a value that is missing.
     let is_new = |problem: &Problem| !unresolved.iter().any(|earlier| earlier.pointer == problem.pointer);
@@ -115,6 +112,10 @@ fn connectors(file: &Value, registry: &Registry) -> Vec<Problem> {
             problems.extend(placed(found, &format!("/sinks/{index}"), "connector"));
         }
     }
+    if let Some((name, config)) = file.get("dead_letter").and_then(|sink| block(sink, "connector")) {
+        let found = registry.sink(name).map(|factory| factory.check(config));
+        problems.extend(placed(found, "/dead_letter", "connector"));
+    }
     problems
 }
 
@@ -151,14 +152,21 @@ fn build(pipeline: Pipeline, file: &Arc<File>, mask: &Mask) -> PipelineConfig {
         .collect();
     let sinks = pipeline.sinks.into_iter().enumerate().map(|(index, sink)| SinkConfig {
         name: sink.name.as_str().to_owned(),
+        on_record_error: sink.on_record_error.map(Into::into).unwrap_or_default(),
         settings: sink.settings(&pipeline.checkpoint),
         sink: block(format!("/sinks/{index}"), sink.connector, sink.config),
+    });
+    let dead_letter = pipeline.dead_letter.map(|place| DeadLetterConfig {
+        middleware: place.middleware(),
+        limit: place.limit.settings(),
+        sink: block("/dead_letter".to_owned(), place.connector, place.config),
     });
     PipelineConfig {
         name: pipeline.name.as_str().to_owned(),
         source,
         transforms,
         sinks: sinks.collect(),
+        dead_letter,
         file: Arc::clone(file),
         mask: mask.clone(),
     }

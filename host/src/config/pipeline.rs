@@ -10,7 +10,8 @@ use weir_sdk::config::Problem;
 use super::file::File;
 use super::mask::Mask;
 use super::report::Report;
-use crate::task;
+use crate::task::dead_letters::{Limit, OnRecordError};
+use crate::{middleware, task};
 
 /// A pipeline that passed every check.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct PipelineConfig {
     pub transforms: Vec<Block>,
     /// Where records go; at least one.
     pub sinks: Vec<SinkConfig>,
+    /// Where records go that no retry can help.
+    pub dead_letter: Option<DeadLetterConfig>,
     pub(super) file: Arc<File>,
     pub(super) mask: Mask,
 }
@@ -34,8 +37,21 @@ pub struct SinkConfig {
     pub name: String,
     /// Where records go.
     pub sink: Block,
+    /// What happens to a record that fails by its own fault, where there is a place for dead letters.
+    pub on_record_error: OnRecordError,
     /// How its task works.
     pub settings: task::Settings,
+}
+
+/// A sink that keeps dead letters.
+#[derive(Clone, Debug)]
+pub struct DeadLetterConfig {
+    /// Where they go.
+    pub sink: Block,
+    /// What stands in front of it.
+    pub middleware: middleware::Settings,
+    /// How many are too many.
+    pub limit: Limit,
 }
 
 /// A connector or transform and its own configuration.

@@ -52,6 +52,8 @@ pub(super) enum OnExhausted {
     Park,
     /// Stop the task.
     Stop,
+    /// Put the records that are left into the dead letters.
+    DeadLetter,
 }
 
 /// How many retries a sink may send altogether: a share of its calls, and a few a second beside.
@@ -162,6 +164,7 @@ impl Retry {
             on_exhausted: match self.on_exhausted {
                 OnExhausted::Park => retry::OnExhausted::Park,
                 OnExhausted::Stop => retry::OnExhausted::Stop,
+                OnExhausted::DeadLetter => retry::OnExhausted::DeadLetter,
             },
             budget: retry::budget::Settings {
                 ratio: self.budget.ratio,

@@ -21,8 +21,9 @@ pub fn schema(registry: &Registry) -> Value {
         registry.transforms().map(|factory| (factory.name().to_owned(), factory.config_schema())).collect();
     let roles = [
         ("source", "Source", "connector", sources),
-        ("sink", "Sink", "connector", sinks),
         ("transform", "Transform", "transform", transforms),
+        ("sink", "Sink", "connector", sinks.clone()),
+        ("sink", "DeadLetter", "connector", sinks),
     ];
     for (role, block, key, known) in roles {
         let mut choices = Vec::new();

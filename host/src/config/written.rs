@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use weir_sdk::config::{ByteSize, HumanDuration, Problem, read};
 
+use super::dead_letter::{DeadLetter, OnRecordError};
 use super::name::Name;
 use super::resilience::{self, CircuitBreaker, RateLimit, Retry};
 use crate::middleware;
@@ -29,6 +30,8 @@ pub(super) struct Pipeline {
     /// Where records go. Each sink has a checkpoint of its own, and none holds up another.
     #[schemars(length(min = 1))]
     pub(super) sinks: Vec<Sink>,
+    /// Where records go that no retry can help. Without it the first of them ends its task.
+    pub(super) dead_letter: Option<DeadLetter>,
     /// How progress is kept.
     #[serde(default)]
     pub(super) checkpoint: Checkpoint,
@@ -73,6 +76,9 @@ pub(super) struct Sink {
     /// How failed writes are sent again.
     #[serde(default)]
     pub(super) retry: Retry,
+    /// What happens to a record that fails by its own fault, here or in a transform: `dead_letter` where the pipeline
+    /// has a place for dead letters, otherwise `stop`.
+    pub(super) on_record_error: Option<OnRecordError>,
     /// When writes are held back because the far side does not work. The task is PARKED meanwhile.
     #[serde(default)]
     pub(super) circuit_breaker: CircuitBreaker,
@@ -93,7 +99,7 @@ pub(super) struct Sink {
     pub(super) in_flight: InFlight,
 }
 
-fn timeout() -> HumanDuration {
+pub(super) fn timeout() -> HumanDuration {
     HumanDuration::from_secs(10)
 }
 

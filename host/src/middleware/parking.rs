@@ -16,6 +16,8 @@ pub struct Parking {
     pen: Pen,
     /// Seconds since the first of those who wait began.
     since: Gauge,
+    /// Stands in front of every reason, where who waits does not show in it.
+    who: Option<Arc<str>>,
     waiting: Arc<Mutex<Waiting>>,
 }
 
@@ -37,11 +39,23 @@ impl Parking {
     pub fn new(pen: Pen, metrics: &Metrics) -> Self {
         let since = metrics.gauge(names::TASK_PARKED);
         since.set(0.0);
-        Self { pen, since, waiting: Arc::default() }
+        Self { pen, since, who: None, waiting: Arc::default() }
+    }
+
+    /// The same, for one whose reasons are to begin with `who`.
+    #[must_use]
+    pub fn of(&self, who: &str) -> Self {
+        Self { who: Some(who.into()), ..self.clone() }
+    }
+
+    /// Hides in a text what no reason may show.
+    pub fn hide(&self, text: &str) -> String {
+        self.pen.hide(text)
     }
 
     /// Begins to wait, because of `reason`.
     pub fn park(&self, reason: String) -> Parked {
+        let reason = self.who.iter().fold(reason, |reason, who| format!("{who}: {reason}"));
         let mut waiting = self.waiting();
         let number = waiting.next;
         waiting.next += 1;
@@ -96,6 +110,8 @@ mod tests {
         let parking = Parking::new(pen, &metrics);
         let first = parking.park("broker down".into());
         let second = parking.park("database down".into());
+        drop(parking.of("dead-letter sink topic").park("broker down".into()));
+        assert_eq!(shown(), (State::Parked, Some("broker down".into())));
         drop(first);
         assert_eq!(shown(), (State::Parked, Some("database down".into())));
         drop(second);

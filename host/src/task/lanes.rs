@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
-use weir_sdk::{Error, Failed, Record, Records, Sink, WriteError};
+use weir_sdk::dead_letter::Stage;
+use weir_sdk::{Error, ErrorKind, Failed, Record, Records, Sink, WriteError};
 
-use super::Settings;
+use super::dead_letters::{Dead, DeadLetters};
+use super::{Settings, Spec};
 
-/// One lane's share of one batch is durable.
+/// One lane's share of one batch is durable, in the sink or in the dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settled {
     /// The batch's number.
@@ -28,25 +30,54 @@ pub struct Lanes {
 struct Part {
     batch: u64,
     records: Vec<Record>,
+    /// The batch as the source gave it, where transforms made the records.
+    as_read: Option<Records>,
+}
+
+/// How large a write may be.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteSize {
+    records: usize,
+    bytes: usize,
+}
+
+impl WriteSize {
+    /// The task's own.
+    pub fn of(settings: &Settings) -> Self {
+        Self { records: settings.batch_records, bytes: settings.batch_bytes }
+    }
+
+    /// How many of the records, at least one, fit into one write.
+    pub fn fitting(self, records: &[Record]) -> usize {
+        let mut bytes = 0;
+        let fits = records.iter().take(self.records).take_while(|record| {
+            bytes += record.size();
+            bytes <= self.bytes
+        });
+        fits.count().max(1)
+    }
 }
 
 impl Lanes {
     /// Starts the lanes in `parts`; they report to `settled`.
     pub fn start(
-        settings: &Settings,
+        spec: &Spec,
         sink: &Arc<dyn Sink>,
+        dead_letters: &DeadLetters,
         settled: &UnboundedSender<Settled>,
         parts: &mut JoinSet<Result<(), Error>>,
     ) -> Self {
-        let lanes = (0..settings.lanes).map(|_| {
+        let name: Arc<str> = spec.sink.name().into();
+        let lanes = (0..spec.settings.lanes).map(|_| {
             let (sender, receiver) = mpsc::unbounded_channel();
             let lane = Lane {
                 parts: receiver,
                 next: None,
+                name: name.clone(),
                 sink: sink.clone(),
+                dead_letters: dead_letters.clone(),
                 settled: settled.clone(),
-                records: settings.batch_records,
-                bytes: settings.batch_bytes,
+                size: WriteSize::of(&spec.settings),
             };
             parts.spawn(lane.run());
             sender
@@ -54,8 +85,9 @@ impl Lanes {
         Self { lanes: lanes.collect() }
     }
 
-    /// Splits the records over the lanes; the number of parts that will be settled.
-    pub fn send(&self, batch: u64, records: Records) -> usize {
+    /// Splits the records over the lanes; the number of parts that will be settled. `as_read` is what transforms made
+    /// them of.
+    pub fn send(&self, batch: u64, records: Records, as_read: Option<Records>) -> usize {
         if records.is_empty() {
             return 0;
         }
@@ -73,7 +105,7 @@ impl Lanes {
         for (lane, records) in self.lanes.iter().zip(shares) {
             // A lane that has failed takes nothing more; its error ends the task, and the part stays unsettled.
             if !records.is_empty() {
-                lane.send(Part { batch, records }).ok();
+                lane.send(Part { batch, records, as_read: as_read.clone() }).ok();
                 parts += 1;
             }
         }
@@ -99,15 +131,26 @@ struct Lane {
     parts: UnboundedReceiver<Part>,
     /// Received, but did not fit the last write.
     next: Option<Part>,
+    /// The sink connector's name.
+    name: Arc<str>,
     sink: Arc<dyn Sink>,
+    dead_letters: DeadLetters,
     settled: UnboundedSender<Settled>,
-    records: usize,
-    bytes: usize,
+    size: WriteSize,
+}
+
+/// What a lane is about to write.
+#[derive(Default)]
+struct Waiting {
+    records: Vec<Record>,
+    batches: Vec<u64>,
+    /// What transforms made the records of.
+    as_read: Vec<Records>,
 }
 
 impl Lane {
     async fn run(mut self) -> Result<(), Error> {
-        let (mut batches, mut waiting) = (Vec::new(), Vec::new());
+        let mut waiting = Waiting::default();
         loop {
             let part = match self.next.take() {
                 Some(part) => part,
@@ -116,9 +159,10 @@ impl Lane {
                     None => return Ok(()),
                 },
             };
-            self.join(part, &mut batches, &mut waiting);
+            self.join(part, &mut waiting);
             self.write(&mut waiting).await?;
-            for batch in batches.drain(..) {
+            waiting.as_read.clear();
+            for batch in waiting.batches.drain(..) {
                 // Nobody listens any more only when the task is being ended.
                 self.settled.send(Settled { batch }).ok();
             }
@@ -126,55 +170,71 @@ impl Lane {
     }
 
     /// Joins parts that wait already, up to the size of a write.
-    fn join(&mut self, first: Part, batches: &mut Vec<u64>, waiting: &mut Vec<Record>) {
+    fn join(&mut self, first: Part, waiting: &mut Waiting) {
         let size = |records: &[Record]| records.iter().map(Record::size).sum::<usize>();
         let mut bytes = size(&first.records);
-        batches.push(first.batch);
-        *waiting = first.records;
-        while waiting.len() < self.records && bytes < self.bytes {
+        waiting.take(first);
+        while waiting.records.len() < self.size.records && bytes < self.size.bytes {
             let Ok(part) = self.parts.try_recv() else { return };
             let more = size(&part.records);
-            if waiting.len() + part.records.len() > self.records || bytes + more > self.bytes {
+            if waiting.records.len() + part.records.len() > self.size.records
+                || bytes + more > self.size.bytes
+            {
                 self.next = Some(part);
                 return;
             }
             bytes += more;
-            batches.push(part.batch);
-            waiting.extend(part.records);
+            waiting.take(part);
         }
     }
 
     /// Writes all that waits, in writes of at most the largest size.
-    async fn write(&self, waiting: &mut Vec<Record>) -> Result<(), Error> {
-        while !waiting.is_empty() {
-            let rest = waiting.split_off(self.fitting(waiting));
-            let records = Records::from(std::mem::replace(waiting, rest));
-            self.sink.write(records.clone()).await.map_err(|error| refused(&records, error))?;
+    async fn write(&self, waiting: &mut Waiting) -> Result<(), Error> {
+        while !waiting.records.is_empty() {
+            let rest = waiting.records.split_off(self.size.fitting(&waiting.records));
+            let records = Records::from(std::mem::replace(&mut waiting.records, rest));
+            if let Err(error) = self.sink.write(records.clone()).await {
+                self.bury(&records, error, &waiting.as_read).await?;
+            }
         }
         Ok(())
     }
 
-    /// How many of the records, at least one, fit into one write.
-    fn fitting(&self, records: &[Record]) -> usize {
-        let mut bytes = 0;
-        let fits = records.iter().take(self.records).take_while(|record| {
-            bytes += record.size();
-            bytes <= self.bytes
+    /// Puts what was refused for good into the dead letters. What has no place there ends the task: nothing is skipped.
+    async fn bury(&self, records: &Records, error: WriteError, as_read: &[Records]) -> Result<(), Error> {
+        let failed = match error {
+            WriteError::All(error) if !self.dead_letters.take(&error) => return Err(error),
+            WriteError::All(error) => {
+                (0..records.len()).map(|index| Failed { index, error: error.clone() }).collect()
+            }
+            WriteError::Some(failed) => failed,
+        };
+        if failed.is_empty() {
+            return Err(Error::new(ErrorKind::Bug, "the sink reported a failure of no record"));
+        }
+        let dead = failed.into_iter().map(|Failed { index, error }| {
+            let record = source_record(&records[index], as_read).clone();
+            Dead { record, stage: Stage::Sink, refused_by: self.name.clone(), error }
         });
-        fits.count().max(1)
+        self.dead_letters.bury(dead.collect()).await
     }
 }
 
-/// Without dead letters a record that no retry can help ends the task: it is never skipped.
-fn refused(records: &Records, error: WriteError) -> Error {
-    match error {
-        WriteError::All(error) => error,
-        WriteError::Some(failed) => match failed.into_iter().next() {
-            Some(Failed { index, error }) => {
-                let origin = &records[index].origin;
-                error.context(format_args!("record {:?} of partition {}", origin.offset, origin.partition))
-            }
-            None => Error::new(weir_sdk::ErrorKind::Bug, "the sink reported a failure of no record"),
-        },
+impl Waiting {
+    /// Takes in one more part.
+    fn take(&mut self, part: Part) {
+        self.batches.push(part.batch);
+        self.as_read.extend(part.as_read);
+        if self.records.is_empty() {
+            self.records = part.records;
+        } else {
+            self.records.extend(part.records);
+        }
     }
+}
+
+/// The record as the source gave it: transforms keep the origin.
+fn source_record<'a>(record: &'a Record, as_read: &'a [Records]) -> &'a Record {
+    let mut read = as_read.iter().flat_map(|records| records.iter());
+    read.find(|read| read.origin == record.origin).unwrap_or(record)
 }

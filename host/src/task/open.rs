@@ -6,6 +6,7 @@ use weir_sdk::store::Saved;
 use weir_sdk::{Checkpoint, Context, Error, ErrorKind, Sink, Source, Start};
 
 use super::Spec;
+use super::dead_letters::DeadLetters;
 use crate::middleware;
 use crate::middleware::parking::Parking;
 
@@ -17,6 +18,8 @@ pub struct Opened {
     pub source: Box<dyn Source>,
     /// The sink behind its middleware.
     pub sink: Arc<dyn Sink>,
+    /// Where records go that no retry can help.
+    pub dead_letters: DeadLetters,
 }
 
 /// Opens everything. What was opened before something failed is closed.
@@ -33,7 +36,7 @@ pub async fn open(spec: &Spec, parking: &Parking) -> Result<Opened, Error> {
     let source = source.map_err(|error| error.context(format_args!("open source {name}")))?;
     let start = source.start();
     match open_rest(spec, parking, start, saved, context).await {
-        Ok((identity, sink)) => Ok(Opened { identity, source, sink }),
+        Ok((identity, sink, dead_letters)) => Ok(Opened { identity, source, sink, dead_letters }),
         Err(error) => {
             // The first error is the one to tell.
             source.close().await.ok();
@@ -48,18 +51,24 @@ async fn open_rest(
     start: Start,
     saved: Option<Saved>,
     context: Context,
-) -> Result<(String, Arc<dyn Sink>), Error> {
+) -> Result<(String, Arc<dyn Sink>, DeadLetters), Error> {
     let identity = format!("{}:{}", spec.source.name(), start.identity);
     same_source(saved, &identity)?;
     if start.checkpoint != Checkpoint::default() {
         spec.checkpoints.save(&spec.id, &identity, &start.checkpoint).await?;
     }
     spec.gap.passed();
-    let name = spec.sink.name();
-    let sink = spec.sink.open(spec.sink_config.clone(), context).await;
-    let sink = sink.map_err(|error| error.context(format_args!("open sink {name}")))?;
-    let sink = middleware::stack(sink, &spec.settings.middleware, &spec.metrics, parking.clone());
-    Ok((identity, sink))
+    let dead_letters = DeadLetters::open(spec, parking).await?;
+    match spec.sink.open(spec.sink_config.clone(), context).await {
+        Ok(sink) => {
+            let sink = middleware::stack(sink, &spec.settings.middleware, &spec.metrics, parking.clone());
+            Ok((identity, sink, dead_letters))
+        }
+        Err(error) => {
+            dead_letters.close().await.ok();
+            Err(error.context(format_args!("open sink {}", spec.sink.name())))
+        }
+    }
 }
 
 /// A checkpoint of another source means nothing here: going on from it could skip records.

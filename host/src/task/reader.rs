@@ -1,19 +1,34 @@
 //! `Reader`: polls the source beside everything else, for as much as the budget has room for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
-use weir_sdk::metrics::{Counter, Metrics, names};
-use weir_sdk::{Backoff, Batch, Error, Room, Source};
+use weir_sdk::dead_letter::Stage;
+use weir_sdk::metrics::{Counter, names};
+use weir_sdk::{Backoff, Batch, Error, Refused, Room, Source};
 
-use super::Settings;
+use super::Spec;
 use super::budget::{Budget, Share};
+use super::dead_letters::Dead;
 use crate::middleware::parking::{Parked, Parking};
 use crate::middleware::policy::{self, Decision};
 use crate::stop::Stop;
 
+/// One batch with what belongs to it.
+pub struct Read {
+    /// As the source gave it.
+    pub batch: Batch,
+    /// What the source could not read as it should.
+    pub refused: Vec<Dead>,
+    /// What it takes of the budget.
+    pub share: Share,
+}
+
 /// Owns the source, and closes it at the end.
 pub struct Reader {
+    /// The source connector's name.
+    name: Arc<str>,
     source: Box<dyn Source>,
     budget: Budget,
     /// The most that one poll is asked for: a full write for each lane.
@@ -22,17 +37,19 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Reads `source` within `budget`.
-    pub fn new(source: Box<dyn Source>, settings: &Settings, budget: Budget, metrics: &Metrics) -> Self {
+    /// Reads `source`, the one of `spec`, within `budget`.
+    pub fn new(source: Box<dyn Source>, spec: &Spec, budget: Budget) -> Self {
+        let (name, settings) = (spec.source.name().into(), &spec.settings);
         let (records, bytes) =
             (settings.lanes * settings.batch_records, settings.lanes * settings.batch_bytes);
-        Self { source, budget, largest: Room { records, bytes }, read: metrics.counter(names::RECORDS_READ) }
+        let read = spec.metrics.counter(names::RECORDS_READ);
+        Self { name, source, budget, largest: Room { records, bytes }, read }
     }
 
     /// Polls until the source ends, somebody asks to stop, or an error cannot be waited out.
     pub async fn run(
         mut self,
-        batches: UnboundedSender<(Batch, Share)>,
+        batches: UnboundedSender<Read>,
         parking: Parking,
         stop: Stop,
     ) -> Result<(), Error> {
@@ -46,11 +63,7 @@ impl Reader {
         ended
     }
 
-    async fn read_all(
-        &mut self,
-        batches: &UnboundedSender<(Batch, Share)>,
-        parking: &Parking,
-    ) -> Result<(), Error> {
+    async fn read_all(&mut self, batches: &UnboundedSender<Read>, parking: &Parking) -> Result<(), Error> {
         let mut trouble = Trouble::new();
         loop {
             let free = self.budget.room().await;
@@ -59,9 +72,8 @@ impl Reader {
             match self.source.poll(room).await {
                 Ok(Some(batch)) => {
                     trouble.over();
-                    self.read.add(batch.records.len() as u64);
-                    let share = self.budget.take(batch.records.len(), batch.records.size());
-                    if batches.send((batch, share)).is_err() {
+                    let read = self.taken(batch);
+                    if batches.send(read).is_err() {
                         return Ok(());
                     }
                 }
@@ -69,6 +81,20 @@ impl Reader {
                 Err(error) => trouble.wait(error, parking).await?,
             }
         }
+    }
+
+    fn taken(&mut self, batch: Batch) -> Read {
+        let dead = |Refused { record, error }| Dead {
+            record,
+            stage: Stage::Source,
+            refused_by: self.name.clone(),
+            error,
+        };
+        let refused: Vec<Dead> = self.source.refused().into_iter().map(dead).collect();
+        let records = batch.records.len() + refused.len();
+        let bytes = batch.records.size() + refused.iter().map(|dead| dead.record.size()).sum::<usize>();
+        self.read.add(records as u64);
+        Read { batch, refused, share: self.budget.take(records, bytes) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whole tasks on a paused clock, with sources and sinks in memory.
 
 mod bench;
+mod dead_letters;
 mod delays;
 mod delivery;
 mod failures;

@@ -229,7 +229,7 @@ fn an_empty_file_and_one_that_is_no_map_say_what_a_pipeline_is() {
         1 | - a
           | ^
           |
-          = help: known keys: name, source, transforms, sinks, checkpoint
+          = help: known keys: name, source, transforms, sinks, dead_letter, checkpoint
 
         error: expected a map, found text
          --> text.yaml:1:1
@@ -237,7 +237,7 @@ fn an_empty_file_and_one_that_is_no_map_say_what_a_pipeline_is() {
         1 | hello
           | ^^^^^
           |
-          = help: known keys: name, source, transforms, sinks, checkpoint
+          = help: known keys: name, source, transforms, sinks, dead_letter, checkpoint
 
         4 problems in 4 files"#]]
     .assert_eq(&report.expect_err("faults").to_string());

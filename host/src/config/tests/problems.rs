@@ -6,6 +6,8 @@ use std::time::Duration;
 use expect_test::{expect, expect_file};
 use weir_sdk::config::Problem;
 
+use crate::task::dead_letters::OnRecordError;
+
 use super::{GOOD, connectors, env, good, load, report};
 use crate::config;
 
@@ -22,6 +24,23 @@ fn a_file_without_faults_becomes_a_pipeline_with_the_defaults() {
     let retry = &settings.middleware.retry;
     assert_eq!((retry.initial, retry.max), (Duration::from_millis(100), Duration::from_secs(30)));
     assert_eq!((retry.attempts, retry.factor), (5, 2.0));
+    assert!(pipeline.dead_letter.is_none());
+}
+
+#[test]
+fn a_place_for_dead_letters_is_the_default_of_every_sink() {
+    let block = "dead_letter:\n  connector: broker\n  config: { brokers: [a:1], topic: dead }\n";
+    let pipeline = good(&(GOOD.to_owned() + block));
+    let place = pipeline.dead_letter.expect("a place");
+    assert_eq!((place.sink.connector.as_str(), place.limit.failures), ("broker", 100));
+    assert_eq!(place.limit.window, Duration::from_secs(60));
+    assert_eq!(
+        place.middleware, pipeline.sinks[0].settings.middleware,
+        "the same stack with the same defaults"
+    );
+    assert_eq!(pipeline.sinks[0].on_record_error, OnRecordError::DeadLetter);
+    let pipeline = good(&(GOOD.to_owned() + "    on_record_error: stop\n" + block));
+    assert_eq!(pipeline.sinks[0].on_record_error, OnRecordError::Stop);
 }
 
 #[test]
@@ -78,36 +97,74 @@ fn the_problems_of_all_files_come_in_one_report_in_the_order_of_the_files() {
 }
 
 #[test]
-fn what_this_version_does_not_have_is_refused_not_ignored() {
+fn dead_letters_need_a_place_and_have_none_of_their_own() {
     let text = GOOD.to_owned()
-        + "    retry: { on_exhausted: dead_letter }\n    on_record_error: stop\ndead_letter: { connector: broker }\n";
+        + "    retry: { on_exhausted: dead_letter }\n    on_record_error: dead_letter\n  - name: other\n    connector: broker\n    config: { brokers: [a:1], topic: t }\n    on_record_error: stop\n";
     expect![[r#"
-        error: this version of Weir does not have dead letters yet
+        error: this pipeline has no place for dead letters
           --> p.yaml:11:28
            |
         11 |     retry: { on_exhausted: dead_letter }
            |                            ^^^^^^^^^^^
            |
+           = help: add a `dead_letter` block with a `connector` at the top of the file
+
+        error: this pipeline has no place for dead letters
+          --> p.yaml:12:22
+           |
+        12 |     on_record_error: dead_letter
+           |                      ^^^^^^^^^^^
+           |
+           = help: add a `dead_letter` block with a `connector` at the top of the file
+
+        2 problems in 1 file"#]]
+    .assert_eq(&report(&text).to_string());
+    let block = "dead_letter:\n  connector: clock\n  limit: { failures: 0, window: 0s }\n  retry: { on_exhausted: dead_letter, max: 1ms }\n  lanes: 3\n";
+    expect![[r#"
+        error: this connector is a source, not a sink
+          --> p.yaml:18:14
+           |
+        18 |   connector: clock
+           |              ^^^^^
+           |
+           = help: sink connectors: broker
+
+        error: expected a whole number other than 0
+          --> p.yaml:19:22
+           |
+        19 |   limit: { failures: 0, window: 0s }
+           |                      ^
+
+        error: expected a duration longer than `0s`
+          --> p.yaml:19:33
+           |
+        19 |   limit: { failures: 0, window: 0s }
+           |                                 ^^
+
+        error: dead letters have no dead letters of their own
+          --> p.yaml:20:26
+           |
+        20 |   retry: { on_exhausted: dead_letter, max: 1ms }
+           |                          ^^^^^^^^^^^
+           |
            = help: write `park` to wait, or `stop` to stop the task
 
-        error: this version of Weir does not have `on_record_error` yet
-          --> p.yaml:12:5
+        error: `max` is less than `initial`
+          --> p.yaml:20:44
            |
-        12 |     on_record_error: stop
-           |     ^^^^^^^^^^^^^^^
-           |
-           = help: remove it; nothing stands in its place
+        20 |   retry: { on_exhausted: dead_letter, max: 1ms }
+           |                                            ^^^
 
-        error: this version of Weir does not have `dead_letter` yet
-          --> p.yaml:13:1
+        error: unknown key `lanes`
+          --> p.yaml:21:3
            |
-        13 | dead_letter: { connector: broker }
-           | ^^^^^^^^^^^
+        21 |   lanes: 3
+           |   ^^^^^
            |
-           = help: remove it; nothing stands in its place
+           = help: known keys: connector, config, limit, retry, circuit_breaker, timeout
 
-        3 problems in 1 file"#]]
-    .assert_eq(&report(&text).to_string());
+        6 problems in 1 file"#]]
+    .assert_eq(&report(&(text + block)).to_string());
 }
 
 #[test]

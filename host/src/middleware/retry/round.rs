@@ -94,7 +94,7 @@ impl Round {
     pub(super) fn bury(&mut self, error: &Error) -> bool {
         let failures = self.failures;
         let dead = Error::new(ErrorKind::Record, format!("given up after {failures} attempts"));
-        let dead = dead.caused_by(error.clone());
+        let dead = dead.caused_by(error.clone()).attempted(failures);
         let piece = self.pieces.pop().unwrap_or_default();
         self.dead.extend(piece.into_iter().map(|index| Failed { index, error: dead.clone() }));
         self.begin_anew();

@@ -69,6 +69,7 @@ impl Bench {
             transforms: Vec::new(),
             sink,
             sink_config: serde_json::json!({}),
+            dead_letter: None,
             checkpoints: Arc::new(store.clone()),
             settings: settings(),
             metrics: Metrics::default(),

@@ -9,7 +9,7 @@ use weir_sdk::{Checkpoint, Error, ErrorKind, Partition, Record, Transform};
 
 use super::bench::Bench;
 use crate::supervisor::Outcome;
-use crate::task::Ended;
+use crate::task::{Ended, transforms};
 
 fn at(offset: &str) -> Checkpoint {
     [(Partition::from("p"), offset.to_owned())].into_iter().collect()
@@ -93,7 +93,8 @@ async fn transforms_make_none_one_or_several_and_a_dropped_record_is_covered() {
     let source = MemorySource::of([record("a", "1"), record("a", "2"), record("a", "drop")]);
     let sink = MemorySink::new();
     let mut bench = Bench::new(&source, sink.factory("memory"));
-    bench.spec.transforms = vec![Arc::new(Double), Arc::new(Double)];
+    let double = transforms::Step { name: "double".into(), transform: Arc::new(Double) };
+    bench.spec.transforms = vec![double.clone(), double];
     bench.start().await.unwrap();
     let values: Vec<_> = sink.records().iter().map(|record| record.value.clone().unwrap()).collect();
     assert_eq!(values, ["1", "1", "1", "1", "2", "2", "2", "2"]);
