@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod dev;
+mod dlq;
 mod generator;
 mod harness;
 mod late;

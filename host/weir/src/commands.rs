@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod connectors;
+pub(crate) mod dlq;
 pub(crate) mod listener;
 pub(crate) mod operate;
 pub(crate) mod run;
