@@ -86,6 +86,13 @@ impl Database {
         });
     }
 
+    /// Writes one event with a payload of so many bytes.
+    pub(crate) fn write_large(&self, aggregate: Uuid, number: i64, bytes: usize) {
+        let payload = "x".repeat(bytes);
+        let values = (aggregate, number, Uuid::new_v4(), Uuid::new_v4(), "OrderUpdated", payload);
+        self.runtime.block_on(self.session.execute_unpaged(&self.insert, &values)).unwrap();
+    }
+
     /// Writes `events` events over `aggregates`, numbered from 1 for each, in the background and in order per aggregate.
     pub(crate) fn write_in_background(&self, aggregates: usize, events: i64) -> Vec<Uuid> {
         let ids: Vec<_> = (0..aggregates).map(|_| Uuid::new_v4()).collect();
