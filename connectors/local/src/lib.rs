@@ -2,7 +2,7 @@
 //!
 //! Reading order:
 //! * [`generator`]: records out of nothing but their number, at a rate, for trials and measurements
-//! * [`file`], [`stdout`]: one JSON line a record, appended and synced and read back, or printed
+//! * [`mod@file`], [`stdout`]: one JSON line a record, appended and synced and read back, or printed
 //! * `line`: what such a line holds; `writer`: the thread that appends in order and lets writes share a sync
 #![forbid(unsafe_code)]
 

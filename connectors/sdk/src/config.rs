@@ -1,6 +1,6 @@
 //! Reading typed configuration, every problem at once.
 //!
-//! A connector declares a plain config type and [`read`] fills it from JSON. Where serde stops at the first mistake,
+//! A connector declares a plain config type and [`read()`] fills it from JSON. Where serde stops at the first mistake,
 //! `read` notes it, cuts the faulty node out and reads on, so an operator sees the whole list in one run. It knows no
 //! YAML and no file: a [`Problem`] carries a JSON pointer, and the host turns that into file, line and caret.
 //!
