@@ -9,8 +9,8 @@
 //! 5. [`progress`] completes batches in the order they were read, whichever lane was first.
 //! 6. [`saver`] saves the newest completed checkpoint durably, and then tells the source.
 //!
-//! In that order, always: nothing is saved before it is durable in the sink or the dead letters, and nothing is committed at the source
-//! before it is saved. A slow sink fills the budget, and the reader waits.
+//! In that order, always: nothing is saved before it is durable in the sink or the dead letters, and nothing is
+//! committed at the source before it is saved. A slow sink fills the budget, and the reader waits.
 
 pub mod budget;
 pub mod dead_letters;
