@@ -3,11 +3,13 @@
 mod arrived;
 mod broker;
 mod database;
+mod matrix;
 mod process;
 mod reader;
 
 pub(crate) use arrived::Arrived;
 pub(crate) use broker::{Broker, real_kafka};
 pub(crate) use database::Database;
+pub(crate) use matrix::{Fault, Outcome};
 pub(crate) use process::{Weir, figure, get};
 pub(crate) use reader::{Read, count, read_topic, until};

@@ -136,3 +136,18 @@ fn metric_names_stand_in_one_file() {
         assert!(!named_here || allowed, "{path}: name the metric in connectors/sdk/src/metrics/names.rs");
     }
 }
+
+#[test]
+fn each_row_of_the_fault_matrix_has_the_test_that_wrote_it() {
+    let tests = files(".rs").into_iter().filter(|(path, _)| path.starts_with("tests/it/faults"));
+    let tests: String = tests.map(|(_, text)| text).collect();
+    // A long literal goes on over the end of a line.
+    let tests = tests.split("\\\n").map(str::trim_start).collect::<String>();
+    let matrix = fs::read_to_string(root().join("docs/fault-matrix.md")).unwrap();
+    let rows = matrix.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let rows: Vec<_> = rows.filter(|fault| *fault != "fault").collect();
+    assert!(!rows.is_empty(), "docs/fault-matrix.md has no rows");
+    for fault in rows {
+        assert!(tests.contains(&format!("\"{fault}\"")), "no test provokes the fault of this row: {fault}");
+    }
+}

@@ -1,0 +1,3 @@
+//! The bad days, each provoked with real processes and sockets, and each a row of `docs/fault-matrix.md`.
+
+mod broker;
