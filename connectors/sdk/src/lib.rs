@@ -10,6 +10,7 @@
 //! * [`source`], [`sink`], [`transform`]: the three traits
 //! * [`error`]: [`Error`] and [`ErrorKind`], which alone decides what the host does next
 //! * [`dead_letter`]: a failed record with its reason, as a record again and back
+//! * [`json`]: places in a JSON payload, for transforms and sinks that look into it
 //! * [`connector`]: typed connectors for authors, erased factories for the host
 //! * [`config`]: reading typed configuration with every problem reported at once
 //! * [`store`], [`context`], [`metrics`], [`backoff`]: what the host lends and what it needs
@@ -23,6 +24,7 @@ pub mod connector;
 pub mod context;
 pub mod dead_letter;
 pub mod error;
+pub mod json;
 pub mod metrics;
 pub mod record;
 pub mod sink;

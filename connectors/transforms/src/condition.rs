@@ -5,8 +5,8 @@ use serde::Deserialize;
 use weir_sdk::config::Problem;
 use weir_sdk::{Error, Record};
 
-use crate::json::{JsonPath, Lookup, Written};
 use crate::literal::Literal;
+use weir_sdk::json::{JsonPath, Lookup, Written};
 
 /// A condition on a record: what to look at (`header` or `json`), and what must be there.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

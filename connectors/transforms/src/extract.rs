@@ -10,7 +10,7 @@ use serde::Deserialize;
 use weir_sdk::config::{Problem, child};
 use weir_sdk::{Error, ErrorKind, HeaderName, Record, Timestamp, Transform, TransformConnector};
 
-use crate::json::{JsonPath, Lookup, Written};
+use weir_sdk::json::{JsonPath, Lookup, Written};
 
 /// The extract transform.
 #[derive(Clone, Copy, Debug)]

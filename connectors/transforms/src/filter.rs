@@ -8,7 +8,7 @@ use weir_sdk::config::Problem;
 use weir_sdk::{Error, Record, Transform, TransformConnector};
 
 use crate::condition::{Condition, View, When};
-use crate::json::Lookup;
+use weir_sdk::json::Lookup;
 
 /// The filter transform.
 #[derive(Clone, Copy, Debug)]

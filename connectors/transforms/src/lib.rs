@@ -5,7 +5,7 @@
 //! * [`route`]: a header that says where, for a sink whose topic is a template
 //! * [`headers`]: headers set, renamed and dropped
 //! * [`extract`]: fields of a JSON payload as key, headers and time
-//! * `condition` and `literal`: what `filter` and `route` ask of a record; `json`: looking into a payload
+//! * `condition` and `literal`: what `filter` and `route` ask of a record, with `weir_sdk::json` to look into a payload
 //!
 //! A record that a transform cannot work with is at fault itself ([`Record`]), and no message quotes its payload.
 //! Nothing is parsed unless a transform asks for a field, and what is taken out of a payload is a slice of it.
@@ -17,7 +17,6 @@ mod condition;
 pub mod extract;
 pub mod filter;
 pub mod headers;
-mod json;
 mod literal;
 pub mod route;
 #[cfg(test)]

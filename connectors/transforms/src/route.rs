@@ -9,7 +9,7 @@ use weir_sdk::config::Problem;
 use weir_sdk::{Error, HeaderName, Record, Transform, TransformConnector};
 
 use crate::condition::{Condition, View, When};
-use crate::json::Lookup;
+use weir_sdk::json::Lookup;
 
 /// The route transform.
 #[derive(Clone, Copy, Debug)]

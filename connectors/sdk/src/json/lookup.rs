@@ -2,16 +2,16 @@
 
 use std::fmt;
 
+use crate::{Error, ErrorKind};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use weir_sdk::{Error, ErrorKind};
 
 use super::Written;
 use super::path::{JsonPath, Step};
 
 /// Paths merged into a tree of steps, so that a payload is read once however many there are.
 #[derive(Debug, Default)]
-pub(crate) struct Lookup {
+pub struct Lookup {
     root: Node,
     paths: usize,
 }
@@ -26,7 +26,7 @@ struct Node {
 
 impl Lookup {
     /// Adds a path; the number under which its value is found.
-    pub(crate) fn add(&mut self, path: &JsonPath) -> usize {
+    pub fn add(&mut self, path: &JsonPath) -> usize {
         let number = self.paths;
         self.paths += 1;
         let end = path.steps().iter().fold(&mut self.root, |node, step| match step {
@@ -41,7 +41,7 @@ impl Lookup {
     ///
     /// # Errors
     /// [`ErrorKind::Record`] when the payload is not JSON; the message quotes none of it.
-    pub(crate) fn find<'p>(&self, payload: Option<&'p [u8]>) -> Result<Vec<Option<Written<'p>>>, Error> {
+    pub fn find<'p>(&self, payload: Option<&'p [u8]>) -> Result<Vec<Option<Written<'p>>>, Error> {
         let mut found = vec![None; self.paths];
         let Some(payload) = payload else {
             return Ok(found);

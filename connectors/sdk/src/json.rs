@@ -8,21 +8,21 @@ mod path;
 
 use std::borrow::Cow;
 
-use weir_sdk::{Error, ErrorKind};
+use crate::{Error, ErrorKind};
 
-pub(crate) use lookup::Lookup;
-pub(crate) use path::JsonPath;
+pub use lookup::Lookup;
+pub use path::JsonPath;
 
 /// A value as it is written in the payload, never `null`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Written<'p>(&'p str);
+pub struct Written<'p>(&'p str);
 
 impl<'p> Written<'p> {
     /// What it says: a text without its quotes, anything else as it is written. Only a text with escapes is copied.
     ///
     /// # Errors
     /// [`ErrorKind::Record`] for escapes that are no Unicode.
-    pub(crate) fn text(self) -> Result<Cow<'p, str>, Error> {
+    pub fn text(self) -> Result<Cow<'p, str>, Error> {
         let Some(inner) = self.quoted() else {
             return Ok(Cow::Borrowed(self.0));
         };
@@ -35,8 +35,13 @@ impl<'p> Written<'p> {
         })
     }
 
+    /// The value as JSON, letter by letter.
+    pub fn json(self) -> &'p str {
+        self.0
+    }
+
     /// It is a text, not a number, a list or the like.
-    pub(crate) fn is_text(self) -> bool {
+    pub fn is_text(self) -> bool {
         self.quoted().is_some()
     }
 

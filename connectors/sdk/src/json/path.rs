@@ -9,14 +9,14 @@ use serde::Deserialize;
 /// brackets and quotes: `$['order id']`.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(crate) struct JsonPath {
+pub struct JsonPath {
     written: String,
     steps: Vec<Step>,
 }
 
 /// One step down.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(super) enum Step {
     /// To the value of this key of an object.
     Key(String),
     /// To this element of a list, counted from 0.
@@ -27,7 +27,7 @@ pub(crate) enum Step {
 const DEEPEST: usize = 64;
 
 impl JsonPath {
-    pub(crate) fn steps(&self) -> &[Step] {
+    pub(super) fn steps(&self) -> &[Step] {
         &self.steps
     }
 }

@@ -1,8 +1,8 @@
 //! The look-up against the plain way: a tree of the whole payload.
 
+use crate::ErrorKind;
 use proptest::prelude::*;
 use serde_json::Value;
-use weir_sdk::ErrorKind;
 
 use super::{JsonPath, Lookup};
 
