@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::storage::Store;
 use crate::system::Node;
-use crate::wire::{self, Server};
+use crate::wire::{self, Login, Server};
 
 const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
 /// Rows looked at in one sweep: well under a millisecond of the lock.
@@ -32,12 +32,18 @@ pub struct Builder {
     listen: SocketAddr,
     vnodes: u16,
     clock: Clock,
+    login: Option<Login>,
 }
 
 impl ScyllaDev {
     /// A server on a port of 127.0.0.1 that the system chooses, with 4 vnodes, on the system's clock.
     pub fn builder() -> Builder {
-        Builder { listen: SocketAddr::from(([127, 0, 0, 1], 0)), vnodes: 4, clock: Clock::system() }
+        Builder {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            vnodes: 4,
+            clock: Clock::system(),
+            login: None,
+        }
     }
 
     /// Where it listens.
@@ -116,6 +122,13 @@ impl Builder {
         self
     }
 
+    /// Clients must log in as this user. Without it nobody is asked.
+    #[must_use]
+    pub fn password(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.login = Some(Login::new(user.into(), password.into()));
+        self
+    }
+
     /// Starts the server; it listens when this returns.
     ///
     /// # Errors
@@ -129,7 +142,7 @@ impl Builder {
         let node = Node { address: ip, tokens, ..Node::default() };
         let store = Arc::new(Store::for_node(self.clock, node));
         let faults = Faults::new(Arc::clone(&store));
-        let server = Arc::new(Server::new(Arc::clone(&store), faults));
+        let server = Arc::new(Server::new(Arc::clone(&store), faults, self.login));
         let accepting = Some(tokio::spawn(wire::accept(listener, Arc::clone(&server))));
         let sweeping = tokio::spawn(sweep(store));
         Ok(ScyllaDev { address, server, accepting, sweeping })

@@ -1,10 +1,12 @@
 //! The CQL binary protocol, version 4: connections, frames, requests in and results out.
 //!
 //! [`connection`] runs one client's loop, [`frame`] cuts the byte stream into frames, [`request`] reads their bodies,
-//! [`dispatch`] answers them, [`response`] writes the answers, [`prepared`] keeps prepared statements.
+//! [`dispatch`] answers them, [`login`] checks who may ask, [`response`] writes the answers, [`prepared`] keeps prepared
+//! statements.
 mod connection;
 mod dispatch;
 mod frame;
+mod login;
 mod prepared;
 mod request;
 mod response;
@@ -17,6 +19,7 @@ use tokio::sync::broadcast;
 use crate::faults::Faults;
 use crate::outcome::SchemaChange;
 use crate::storage::Store;
+pub(crate) use login::Login;
 use prepared::PreparedStatements;
 
 /// What all connections share.
@@ -24,14 +27,16 @@ use prepared::PreparedStatements;
 pub(crate) struct Server {
     pub(crate) store: Arc<Store>,
     pub(crate) faults: Faults,
+    /// Who may log in; without one nobody needs to.
+    login: Option<Login>,
     prepared: PreparedStatements,
     schema_changes: broadcast::Sender<SchemaChange>,
 }
 
 impl Server {
-    pub(crate) fn new(store: Arc<Store>, faults: Faults) -> Self {
+    pub(crate) fn new(store: Arc<Store>, faults: Faults, login: Option<Login>) -> Self {
         let (schema_changes, _) = broadcast::channel(1024);
-        Self { store, faults, prepared: PreparedStatements::default(), schema_changes }
+        Self { store, faults, login, prepared: PreparedStatements::default(), schema_changes }
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{broadcast, watch};
 
 use super::dispatch::{self, ConnectionState};
-use super::frame::{self, opcode};
+use super::frame::{self, Reply, opcode};
 use super::{Server, response};
 use crate::outcome::SchemaChange;
 
@@ -73,7 +73,7 @@ impl Connection {
     /// Answers every whole frame that has come.
     async fn answer_all(&mut self) -> std::io::Result<Next> {
         loop {
-            match frame::take(&mut self.input, self.state.compression) {
+            match frame::take(&mut self.input, &mut self.state.format) {
                 Ok(Some(frame)) => {
                     dispatch::answer(&self.server, &mut self.state, &frame, &mut self.output);
                     if self.output.len() >= FLUSH_AT {
@@ -82,7 +82,7 @@ impl Connection {
                 }
                 Ok(None) => return Ok(Next::Read),
                 Err(broken) => {
-                    dispatch::put_error(&mut self.output, broken.stream, &broken.error);
+                    dispatch::put_error(&mut self.output, broken.reply, &broken.error);
                     return Ok(Next::Close);
                 }
             }
@@ -92,7 +92,9 @@ impl Connection {
     fn tell(&mut self, change: Result<SchemaChange, broadcast::error::RecvError>) {
         // A client that missed some hears of the next; drivers refresh the whole schema at each.
         if let (Ok(change), true) = (change, self.state.registered) {
-            frame::put(&mut self.output, -1, opcode::EVENT, |out| response::schema_event(out, &change));
+            let version = self.state.format.version.unwrap_or(frame::VERSION);
+            let event = Reply::to(version, -1);
+            frame::put(&mut self.output, event, opcode::EVENT, |out| response::schema_event(out, &change));
         }
     }
 

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use scylla_cql::frame::types;
 
-use super::frame::{self, Compression, Frame, opcode};
+use super::frame::{self, Compression, Format, Frame, Reply, opcode};
 use super::prepared::Statement;
 use super::request::{self, BatchPart, malformed};
-use super::{Server, response};
+use super::{Server, login, response};
 use crate::error::DbError;
 use crate::execute;
 use crate::outcome::{ChangeKind, ChangeTarget, Outcome, SchemaChange, Session};
 use crate::schema::{Schema, log_name};
 use crate::statements;
+use crate::value::types::put_name;
 
 /// What a connection is, between requests.
 #[derive(Debug, Default)]
@@ -20,26 +21,35 @@ pub(super) struct ConnectionState {
     pub(super) session: Session,
     /// Whether it wants to hear of schema changes.
     pub(super) registered: bool,
-    pub(super) compression: Compression,
-    started: bool,
+    pub(super) format: Format,
+    stage: Stage,
     mark: response::Mark,
+}
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Stage {
+    #[default]
+    New,
+    LoggingIn,
+    Ready,
 }
 
 /// Answers one request into `out`.
 pub(super) fn answer(server: &Server, state: &mut ConnectionState, frame: &Frame, out: &mut BytesMut) {
     let start = out.len();
     // What STARTUP agrees on holds from the next frame on.
-    let compression = state.compression;
+    let compression = state.format.compression;
     if let Err(error) = try_answer(server, state, frame, out) {
         out.truncate(start);
-        put_error(out, frame.stream, &error);
+        put_error(out, frame.reply, &error);
     }
     frame::compress(out, start, compression);
 }
 
 /// Writes an ERROR frame.
-pub(super) fn put_error(out: &mut BytesMut, stream: i16, error: &DbError) {
-    frame::put(out, stream, opcode::ERROR, |out| response::error(out, error));
+pub(super) fn put_error(out: &mut BytesMut, reply: Reply, error: &DbError) {
+    frame::put(out, reply, opcode::ERROR, |out| response::error(out, error));
 }
 
 fn try_answer(
@@ -48,41 +58,80 @@ fn try_answer(
     frame: &Frame,
     out: &mut BytesMut,
 ) -> Result<(), DbError> {
-    let early = matches!(frame.opcode, opcode::OPTIONS | opcode::STARTUP);
-    if !early && !state.started {
-        return Err(DbError::protocol("Unexpected message, expecting STARTUP or OPTIONS"));
-    }
+    check_stage(state.stage, frame.opcode)?;
     match frame.opcode {
-        opcode::OPTIONS => frame::put(out, frame.stream, opcode::SUPPORTED, response::supported),
-        opcode::STARTUP => {
-            startup(state, frame)?;
-            frame::put(out, frame.stream, opcode::READY, |_| {});
+        opcode::OPTIONS => frame::put(out, frame.reply, opcode::SUPPORTED, response::supported),
+        opcode::STARTUP => startup(server, state, frame, out)?,
+        opcode::AUTH_RESPONSE => {
+            let Some(login) = &server.login else {
+                return Err(DbError::protocol("Unexpected message AUTH_RESPONSE, nobody logs in here"));
+            };
+            login.check(&frame.body)?;
+            state.stage = Stage::Ready;
+            // An empty token.
+            frame::put(out, frame.reply, opcode::AUTH_SUCCESS, |out| out.extend_from_slice(&[0; 4]));
         }
         opcode::REGISTER => {
             let events = types::read_string_list(&mut &frame.body[..]).map_err(malformed)?;
+            let known = ["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"];
+            if let Some(event) = events.iter().find(|event| !known.contains(&event.as_str())) {
+                return Err(DbError::protocol(format!("Invalid value '{event}' for Event.Type")));
+            }
             state.registered |= events.iter().any(|event| event == "SCHEMA_CHANGE");
-            frame::put(out, frame.stream, opcode::READY, |_| {});
+            frame::put(out, frame.reply, opcode::READY, |_| {});
         }
         opcode::QUERY => query(server, state, frame, out)?,
         opcode::PREPARE => prepare(server, state, frame, out)?,
         opcode::EXECUTE => execute(server, state, frame, out)?,
         opcode::BATCH => batch(server, state, frame, out)?,
-        other => return Err(DbError::protocol(format!("Unknown opcode {other:#04x}"))),
+        other => return Err(DbError::protocol(format!("Unknown opcode {other}"))),
     }
     Ok(())
 }
 
-fn startup(state: &mut ConnectionState, frame: &Frame) -> Result<(), DbError> {
+/// Which requests a connection may make.
+fn check_stage(stage: Stage, opcode: u8) -> Result<(), DbError> {
+    match (stage, opcode) {
+        (_, opcode::OPTIONS) | (Stage::New, opcode::STARTUP) | (Stage::LoggingIn, opcode::AUTH_RESPONSE) => {
+            Ok(())
+        }
+        (Stage::New, other) => {
+            Err(DbError::protocol(format!("Unexpected message {other}, expecting STARTUP or OPTIONS")))
+        }
+        (Stage::LoggingIn, other) => {
+            Err(DbError::protocol(format!("Unexpected message {other}, expecting SASL_RESPONSE")))
+        }
+        (Stage::Ready, opcode::STARTUP) => {
+            Err(DbError::protocol("Unexpected message STARTUP, the connection is already initialized"))
+        }
+        (Stage::Ready, _) => Ok(()),
+    }
+}
+
+fn startup(
+    server: &Server,
+    state: &mut ConnectionState,
+    frame: &Frame,
+    out: &mut BytesMut,
+) -> Result<(), DbError> {
     let options = types::read_string_map(&mut &frame.body[..]).map_err(malformed)?;
-    state.compression = match options.get("COMPRESSION").map(String::as_str) {
+    let compression = match options.get("COMPRESSION").map(|name| name.to_ascii_lowercase()).as_deref() {
         None | Some("") => Compression::None,
-        Some(name) if name.eq_ignore_ascii_case("lz4") => Compression::Lz4,
+        Some("lz4") => Compression::Lz4,
+        Some("snappy") => Compression::Snappy,
         Some(name) => return Err(DbError::protocol(format!("Unknown compression algorithm: {name}"))),
     };
+    state.format.compression = compression;
     if options.contains_key(response::LWT_MARK) {
         state.mark = response::Mark::Wanted;
     }
-    state.started = true;
+    if server.login.is_some() {
+        state.stage = Stage::LoggingIn;
+        frame::put(out, frame.reply, opcode::AUTHENTICATE, |out| put_name(login::AUTHENTICATOR, out));
+    } else {
+        state.stage = Stage::Ready;
+        frame::put(out, frame.reply, opcode::READY, |_| {});
+    }
     Ok(())
 }
 
@@ -100,8 +149,8 @@ fn query(
     let prepared = statements::prepare(text, state.session.keyspace.as_deref(), &schema)?;
     let values = parameters.values.in_order(prepared.bind_specs())?;
     let outcome = execute::run(&server.store, &prepared, &values, &parameters.options)?;
-    let reply = Reply { stream: frame.stream, skip_metadata: parameters.skip_metadata, before: &schema };
-    put_outcome(server, state, &reply, outcome, out);
+    let telling = Telling { reply: frame.reply, skip_metadata: parameters.skip_metadata, before: &schema };
+    put_outcome(server, state, &telling, outcome, out);
     Ok(())
 }
 
@@ -114,8 +163,8 @@ fn prepare(
     let text = request::text(&mut &frame.body[..])?;
     let schema = server.store.schema();
     let statement = server.prepared.prepare(&text, state.session.keyspace.as_deref(), &schema)?;
-    frame::put(out, frame.stream, opcode::RESULT, |out| {
-        response::prepared(out, &statement.id, &statement.prepared, state.mark);
+    frame::put(out, frame.reply, opcode::RESULT, |out| {
+        response::prepared(out, frame.reply.version, &statement, state.mark);
     });
     Ok(())
 }
@@ -134,8 +183,8 @@ fn execute(
     server.faults.check(&statement.text)?;
     let values = parameters.values.in_order(statement.prepared.bind_specs())?;
     let outcome = execute::run(&server.store, &statement.prepared, &values, &parameters.options)?;
-    let reply = Reply { stream: frame.stream, skip_metadata: parameters.skip_metadata, before: &schema };
-    put_outcome(server, state, &reply, outcome, out);
+    let telling = Telling { reply: frame.reply, skip_metadata: parameters.skip_metadata, before: &schema };
+    put_outcome(server, state, &telling, outcome, out);
     Ok(())
 }
 
@@ -165,14 +214,14 @@ fn batch(
         statements.push((prepared, values));
     }
     let outcome = execute::run_batch(&server.store, request.kind, &statements, &request.options)?;
-    let reply = Reply { stream: frame.stream, skip_metadata: false, before: &schema };
-    put_outcome(server, state, &reply, outcome, out);
+    let telling = Telling { reply: frame.reply, skip_metadata: false, before: &schema };
+    put_outcome(server, state, &telling, outcome, out);
     Ok(())
 }
 
 /// How an outcome is told.
-struct Reply<'r> {
-    stream: i16,
+struct Telling<'r> {
+    reply: Reply,
     skip_metadata: bool,
     /// The schema before the statement.
     before: &'r Schema,
@@ -181,20 +230,20 @@ struct Reply<'r> {
 fn put_outcome(
     server: &Server,
     state: &mut ConnectionState,
-    reply: &Reply<'_>,
+    telling: &Telling<'_>,
     outcome: Outcome,
     out: &mut BytesMut,
 ) {
-    frame::put(out, reply.stream, opcode::RESULT, |out| match outcome {
+    frame::put(out, telling.reply, opcode::RESULT, |out| match outcome {
         Outcome::Void => response::void(out),
-        Outcome::Rows(rows) => response::rows(out, &rows, reply.skip_metadata),
+        Outcome::Rows(rows) => response::rows(out, &rows, telling.skip_metadata),
         Outcome::SetKeyspace(keyspace) => {
             response::set_keyspace(out, &keyspace);
             state.session.keyspace = Some(keyspace);
         }
         Outcome::SchemaChange(change) => {
             response::schema_change(out, &change);
-            let log = change_of_log(&change, reply.before, &server.store.schema());
+            let log = change_of_log(&change, telling.before, &server.store.schema());
             for change in std::iter::once(change).chain(log) {
                 // Nobody listening is no failure.
                 server.schema_changes.send(change).ok();

@@ -2,9 +2,9 @@
 use bytes::{BufMut, BytesMut};
 use scylla_cql::frame::response::result::ColumnSpec;
 
+use super::prepared::Statement;
 use crate::error::DbError;
 use crate::outcome::{ChangeKind, ChangeTarget, Rows, SchemaChange};
-use crate::statements::Prepared;
 use crate::value::types::{put_name, write_option};
 
 const VOID: i32 = 1;
@@ -22,8 +22,8 @@ const CONDITIONAL: i32 = i32::MIN;
 /// What clients can choose from, with ScyllaDB's own keys, by which its drivers know it.
 const SUPPORTED: [(&str, &[&str]); 9] = [
     ("CQL_VERSION", &["3.3.1"]),
-    ("COMPRESSION", &["lz4"]),
-    ("CLIENT_OPTIONS", &[]),
+    ("COMPRESSION", &["lz4", "snappy"]),
+    ("CLIENT_OPTIONS", &[""]),
     ("SCYLLA_SHARD", &["0"]),
     ("SCYLLA_NR_SHARDS", &["1"]),
     ("SCYLLA_SHARDING_ALGORITHM", &["biased-token-round-robin"]),
@@ -104,19 +104,22 @@ pub(super) fn rows(out: &mut BytesMut, rows: &Rows, skip_metadata: bool) {
     out.put_slice(&rows.body.bytes);
 }
 
-pub(super) fn prepared(out: &mut BytesMut, id: &[u8], prepared: &Prepared, mark_conditional: Mark) {
+pub(super) fn prepared(out: &mut BytesMut, version: u8, statement: &Statement, mark_conditional: Mark) {
+    let prepared = &statement.prepared;
     out.put_i32(PREPARED);
-    out.put_u16(id.len() as u16);
-    out.put_slice(id);
+    out.put_u16(statement.id.len() as u16);
+    out.put_slice(&statement.id);
     let marked = prepared.is_conditional() && mark_conditional == Mark::Wanted;
     let flags = if marked { CONDITIONAL } else { 0 };
     let specs = prepared.bind_specs();
     let global = global_spec(specs);
     out.put_i32(flags | if global { GLOBAL_SPEC } else { 0 });
     out.put_i32(specs.len() as i32);
-    let key = prepared.partition_key_markers();
-    out.put_i32(key.len() as i32);
-    key.iter().for_each(|index| out.put_u16(*index));
+    if version >= 4 {
+        let key = prepared.partition_key_markers();
+        out.put_i32(key.len() as i32);
+        key.iter().for_each(|index| out.put_u16(*index));
+    }
     put_specs(out, specs, global);
     match prepared.result_specs() {
         Some(specs) => put_metadata(out, flags, specs, None),

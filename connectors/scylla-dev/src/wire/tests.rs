@@ -6,20 +6,20 @@ use proptest::prelude::*;
 
 use super::Server;
 use super::dispatch::{self, ConnectionState};
-use super::frame::{self, Compression, Frame, HEADER, opcode};
+use super::frame::{self, Compression, Format, Frame, HEADER, Reply, opcode};
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::storage::Store;
 
 fn server() -> Server {
     let store = Arc::new(Store::new(Clock::manual(1_700_000_000_000_000)));
-    Server::new(Arc::clone(&store), Faults::new(store))
+    Server::new(Arc::clone(&store), Faults::new(store), None)
 }
 
 /// The opcode of the answer.
 fn ask(server: &Server, state: &mut ConnectionState, opcode: u8, body: impl Into<Bytes>) -> u8 {
     let mut out = BytesMut::new();
-    dispatch::answer(server, state, &Frame { stream: 77, opcode, body: body.into() }, &mut out);
+    dispatch::answer(server, state, &Frame { reply: Reply::to(4, 77), opcode, body: body.into() }, &mut out);
     let length = u32::from_be_bytes(out[5..HEADER].try_into().unwrap()) as usize;
     assert_eq!((&out[..4], out.len()), (&[0x84, 0, 0, 77][..], HEADER + length), "one whole frame");
     out[4]
@@ -90,7 +90,7 @@ proptest! {
         let mut stream = BytesMut::new();
         for body in &bodies {
             let start = stream.len();
-            frame::put(&mut stream, 5, opcode::QUERY, |out| out.extend_from_slice(body));
+            frame::put(&mut stream, Reply::to(4, 5), opcode::QUERY, |out| out.extend_from_slice(body));
             // `put` writes answers.
             stream[start] = 4;
         }
@@ -99,7 +99,7 @@ proptest! {
         while !stream.is_empty() {
             let size = (*sizes.next().unwrap()).min(stream.len());
             input.extend_from_slice(&stream.split_to(size));
-            while let Some(frame) = frame::take(&mut input, Compression::None).unwrap() {
+            while let Some(frame) = frame::take(&mut input, &mut Format::default()).unwrap() {
                 seen.push(frame.body.to_vec());
             }
         }
@@ -109,8 +109,9 @@ proptest! {
     #[test]
     fn noise_is_frames_or_an_error(noise in any::<Vec<u8>>(), lz4 in any::<bool>()) {
         let compression = if lz4 { Compression::Lz4 } else { Compression::None };
+        let mut format = Format { compression, ..Format::default() };
         let mut input = BytesMut::from(&noise[..]);
-        while let Ok(Some(frame)) = frame::take(&mut input, compression) {
+        while let Ok(Some(frame)) = frame::take(&mut input, &mut format) {
             prop_assert!(frame.body.len() <= noise.len() || lz4);
         }
     }

@@ -37,7 +37,7 @@ async fn version_5_is_refused_as_a_driver_expects() {
     let answer = last_words(stream).await;
     assert_eq!(answer[..5], [0x84, 0, 0, 0x2A, 0x00], "an ERROR of version 4 for the same stream");
     assert_eq!(answer[9..13], 0x0A_i32.to_be_bytes());
-    assert!(String::from_utf8_lossy(&answer).contains("Invalid or unsupported protocol version (5)"));
+    assert!(String::from_utf8_lossy(&answer).contains("Invalid or unsupported protocol version: 5"));
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod cdc_log;
 mod cdc_reader;
 mod driver;
 mod faults;
+mod login;
 mod system_tables;
 
 use std::time::Duration;
