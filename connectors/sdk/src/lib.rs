@@ -13,12 +13,13 @@
 //! * [`json`]: places in a JSON payload, for transforms and sinks that look into it
 //! * [`connector`]: typed connectors for authors, erased factories for the host
 //! * [`config`]: reading typed configuration with every problem reported at once
-//! * [`store`], [`context`], [`metrics`], [`backoff`]: what the host lends and what it needs
+//! * [`store`], [`context`], [`conditions`], [`metrics`], [`backoff`]: what the host lends and what it needs
 //! * `testing` (feature of that name): memory, faults on a script, and the contract battery that every connector passes
 #![forbid(unsafe_code)]
 
 pub mod backoff;
 pub mod checkpoint;
+pub mod conditions;
 pub mod config;
 pub mod connector;
 pub mod context;
@@ -37,6 +38,7 @@ pub mod transform;
 pub use async_trait::async_trait;
 pub use backoff::Backoff;
 pub use checkpoint::{Batch, Checkpoint, Offset, Partition};
+pub use conditions::{Conditions, Degraded};
 pub use connector::{
     SinkConnector, SinkFactory, SourceConnector, SourceFactory, TransformConnector, TransformFactory,
 };
