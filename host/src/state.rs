@@ -103,6 +103,7 @@ impl Board {
             metrics: metrics.clone(),
         };
         metrics.gauge(names::TASK_STATE).set(State::Restarting as u8 as f64);
+        metrics.gauge(names::TASK_PARKED).set(0.0);
         self.lines().insert(task.clone(), status);
         Pen { board: self.clone(), task, mask: Mask::default(), note: None }
     }
@@ -177,6 +178,12 @@ impl Pen {
         status.since = SystemTime::now();
         status.has_run |= state == State::Running;
         status.metrics.gauge(names::TASK_STATE).set(state as u8 as f64);
+        let parked = status.metrics.gauge(names::TASK_PARKED);
+        if state == State::Parked {
+            parked.count_from_now();
+        } else {
+            parked.set(0.0);
+        }
         status.reason.clone_from(&reason);
         drop(lines);
         log_transition(&self.task, from, state, reason.as_deref().unwrap_or_default());
@@ -218,5 +225,9 @@ mod tests {
         assert_eq!((status.state, status.reason.as_deref()), (State::Parked, Some("broker unreachable")));
         assert!(status.has_run);
         assert_eq!(metrics.gauge(names::TASK_STATE).get(), 2.0);
+        let mut parked = std::iter::repeat_with(|| metrics.gauge(names::TASK_PARKED).get());
+        assert!(parked.by_ref().take(10_000_000).any(|seconds| seconds > 0.0));
+        pen.running();
+        assert_eq!(parked.next(), Some(0.0));
     }
 }

@@ -88,8 +88,12 @@ pub async fn supervise(spec: Spec, pen: Pen, stop: Stop, mut orders: Orders) -> 
             () = orders.changed() => continue,
             () = stop.requested() => return down(&pen, last),
         }
+        if state == State::Parked {
+            // A far side that is not there yet is an outage and no failure of the task, which never began.
+            continue;
+        }
         spec.metrics.counter(names::TASK_RESTARTS).add(1);
-        if state != State::Parked && pen.state() != State::Restarting {
+        if pen.state() != State::Restarting {
             pen.because(State::Restarting, format!("trying again after: {error}"));
         }
     }

@@ -110,7 +110,7 @@ pub enum Ended {
 /// # Errors
 /// What ended it; all that was settled before is saved.
 pub async fn run(spec: &Spec, pen: &Pen, stop: &Stop) -> Result<Ended, Error> {
-    let parking = Parking::new(pen.clone(), &spec.metrics);
+    let parking = Parking::new(pen.clone());
     let opened = tokio::select! {
         opened = open::open(spec, &parking) => opened?,
         () = stop.requested() => return Ok(Ended::Drained),
@@ -120,14 +120,24 @@ pub async fn run(spec: &Spec, pen: &Pen, stop: &Stop) -> Result<Ended, Error> {
     let mut flow = Flow::start(spec, opened, parking, stop);
     let ended = flow.run(&mut saver, stop).await;
     flow.close().await;
-    if saver.is_finished() {
-        return ended;
-    }
-    let saved = saver.finish().await;
+    let patience = async {
+        if ended.is_ok() {
+            stop.deadline().await;
+        }
+        tokio::time::sleep(CLOSING).await;
+    };
+    let saved = tokio::select! {
+        saved = saver.finish() => saved,
+        // What is not saved is read again, as what is in flight.
+        () = patience => return ended.map(|_| Ended::Abandoned),
+    };
     let ended = ended?;
     saved?;
     Ok(ended)
 }
+
+/// How long a far side, or the disk of the checkpoints, may take to end what it was given.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// The moving parts of a running task.
 struct Flow {
@@ -244,11 +254,10 @@ impl Flow {
 
 /// Waits for a far side to be given back, but not for ever.
 async fn closed(what: &str, closing: impl Future<Output = Result<(), Error>>) {
-    let limit = Duration::from_secs(5);
-    match tokio::time::timeout(limit, closing).await {
+    match tokio::time::timeout(CLOSING, closing).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "{what} did not close cleanly"),
-        Err(_) => tracing::warn!(?limit, "{what} did not close in time"),
+        Err(_) => tracing::warn!(limit = ?CLOSING, "{what} did not close in time"),
     }
 }
 

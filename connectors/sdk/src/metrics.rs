@@ -7,14 +7,20 @@ pub mod names;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use names::Name;
 
 /// The figures of one task, by name. Cloning shares them.
 #[derive(Clone, Debug, Default)]
-pub struct Metrics(Arc<Mutex<BTreeMap<&'static str, Figure>>>);
+pub struct Metrics(Arc<Figures>);
+
+#[derive(Debug, Default)]
+struct Figures {
+    own: Mutex<BTreeMap<&'static str, Figure>>,
+    dead_letters: OnceLock<Metrics>,
+}
 
 /// One figure with its help text.
 #[derive(Clone, Debug)]
@@ -61,13 +67,18 @@ impl Metrics {
         }
     }
 
-    /// Every figure of the task, by name.
+    /// The figures of the task's dead-letter sink: they have the names of the sink's own, and are shown apart from them.
+    pub fn dead_letters(&self) -> &Self {
+        self.0.dead_letters.get_or_init(Self::default)
+    }
+
+    /// Every figure of the task, by name, but those of its dead-letter sink.
     pub fn figures(&self) -> BTreeMap<&'static str, Figure> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.own.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn figure(&self, (name, help): Name, make: fn() -> FigureKind) -> FigureKind {
-        let mut figures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut figures = self.0.own.lock().unwrap_or_else(PoisonError::into_inner);
         figures.entry(name).or_insert_with(|| Figure { help, kind: make() }).kind.clone()
     }
 }
@@ -164,7 +175,7 @@ impl Seconds {
 
 #[cfg(test)]
 mod tests {
-    use super::Metrics;
+    use super::{FigureKind, Metrics};
     use std::time::Duration;
 
     #[test]
@@ -178,6 +189,9 @@ mod tests {
         seconds.observe(Duration::from_secs(300), 2);
         let (buckets, sum) = seconds.get();
         assert_eq!((buckets[0], buckets[14], sum), (1, 2, 600.001));
+        metrics.dead_letters().counter(("late_rows_total", "Rows that came late.")).add(1);
         assert_eq!(metrics.figures().len(), 2);
+        let apart = &metrics.clone().dead_letters().figures()["late_rows_total"].kind;
+        assert!(matches!(apart, FigureKind::Counter(counter) if counter.get() == 1), "{apart:?}");
     }
 }

@@ -6,16 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use weir_sdk::metrics::{Gauge, Metrics, names};
-
 use crate::state::{Pen, State};
 
 /// Shared by a task's reader and lanes. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct Parking {
     pen: Pen,
-    /// Seconds since the first of those who wait began.
-    since: Gauge,
     /// Stands in front of every reason, where who waits does not show in it.
     who: Option<Arc<str>>,
     waiting: Arc<Mutex<Waiting>>,
@@ -36,10 +32,8 @@ pub struct Parked {
 
 impl Parking {
     /// Nobody waits yet; `pen` shows the state.
-    pub fn new(pen: Pen, metrics: &Metrics) -> Self {
-        let since = metrics.gauge(names::TASK_PARKED);
-        since.set(0.0);
-        Self { pen, since, who: None, waiting: Arc::default() }
+    pub fn new(pen: Pen) -> Self {
+        Self { pen, who: None, waiting: Arc::default() }
     }
 
     /// The same, for one whose reasons are to begin with `who`.
@@ -59,9 +53,6 @@ impl Parking {
         let mut waiting = self.waiting();
         let number = waiting.next;
         waiting.next += 1;
-        if waiting.reasons.is_empty() {
-            self.since.count_from_now();
-        }
         self.pen.because(State::Parked, reason.clone());
         waiting.reasons.insert(number, reason);
         Parked { parking: self.clone(), number }
@@ -76,9 +67,6 @@ impl Drop for Parked {
     fn drop(&mut self) {
         let mut waiting = self.parking.waiting();
         waiting.reasons.remove(&self.number);
-        if waiting.reasons.is_empty() {
-            self.parking.since.set(0.0);
-        }
         if self.parking.pen.state() != State::Parked {
             return;
         }
@@ -100,14 +88,13 @@ mod tests {
     fn parked_while_anybody_waits() {
         let board = Board::default();
         let task = TaskId { pipeline: "p".into(), sink: "s".into() };
-        let metrics = Metrics::default();
-        let pen = board.enter(task.clone(), metrics.clone());
+        let pen = board.enter(task.clone(), Metrics::default());
         pen.running();
         let shown = || {
             let status = board.tasks().remove(&task).unwrap();
             (status.state, status.reason)
         };
-        let parking = Parking::new(pen, &metrics);
+        let parking = Parking::new(pen);
         let first = parking.park("broker down".into());
         let second = parking.park("database down".into());
         drop(parking.of("dead-letter sink topic").park("broker down".into()));

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 use weir_sdk::dead_letter::{DeadLetter, Failure, Stage};
-use weir_sdk::metrics::{Counter, Metrics, names};
+use weir_sdk::metrics::{Counter, names};
 use weir_sdk::{
     Context, Error, ErrorKind, Record, Records, Sink, SinkFactory, TaskId, Timestamp, WriteError,
 };
@@ -105,13 +105,12 @@ impl DeadLetters {
     pub async fn open(spec: &Spec, parking: &Parking) -> Result<Self, Error> {
         let Some(place) = &spec.dead_letter else { return Ok(Self::default()) };
         let name = place.sink.name().to_owned();
-        // Its figures are not the sink's, which has the same names.
-        let figures = Metrics::default();
+        let figures = spec.metrics.dead_letters();
         let context = Context::new(spec.id.clone(), figures.clone());
         let sink = place.sink.open(place.config.clone(), context).await;
         let sink = sink.map_err(|error| error.context(format_args!("open dead-letter sink {name}")))?;
         let own = parking.of(&format!("dead-letter sink {name}"));
-        let sink = middleware::stack(sink, &place.middleware, &figures, own);
+        let sink = middleware::stack(sink, &place.middleware, figures, own);
         Ok(Self(Some(Arc::new(Open {
             task: spec.id.clone(),
             name,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use weir_sdk::metrics::{Gauge, names};
 use weir_sdk::{Backoff, Checkpoint, CheckpointStore, Commits, Error, ErrorKind, TaskId};
@@ -16,7 +16,8 @@ use crate::state::{Pen, State};
 /// The end of it that the task holds.
 pub struct Saver {
     completed: Arc<Completed>,
-    work: JoinHandle<Result<(), Error>>,
+    /// One, or none once it has failed and said why; in a set, so that it ends when this is dropped.
+    work: JoinSet<Result<(), Error>>,
 }
 
 /// What is durable in the sink but not yet saved.
@@ -48,7 +49,9 @@ impl Saver {
             saved: Instant::now(),
             pen,
         };
-        Self { completed, work: tokio::spawn(work.run()) }
+        let mut set = JoinSet::new();
+        set.spawn(work.run());
+        Self { completed, work: set }
     }
 
     /// Everything up to `checkpoint` is durable in the sink; it will be saved soon.
@@ -59,28 +62,28 @@ impl Saver {
 
     /// Waits until saving has failed for good, and says why.
     pub async fn failed(&mut self) -> Error {
-        match (&mut self.work).await {
-            Ok(Err(error)) => error,
-            Ok(Ok(())) => Error::new(ErrorKind::Bug, "the saver ended before the task"),
-            Err(join) => Error::new(ErrorKind::Bug, "the saver panicked").caused_by(join),
+        match self.ended().await {
+            Err(error) => error,
+            Ok(()) => Error::new(ErrorKind::Bug, "the saver ended before the task"),
         }
     }
 
-    /// Saves what is left, and ends.
+    /// Saves what is left, and ends. It takes as long as the store does: give it a deadline.
     ///
     /// # Errors
-    /// Why it could not be saved.
-    pub async fn finish(self) -> Result<(), Error> {
+    /// Why it could not be saved, unless [`failed`](Self::failed) has said so.
+    pub async fn finish(mut self) -> Result<(), Error> {
         self.completed.lock().1 = Phase::Closing;
         self.completed.changed.notify_one();
-        self.work
-            .await
-            .unwrap_or_else(|join| Err(Error::new(ErrorKind::Bug, "the saver panicked").caused_by(join)))
+        self.ended().await
     }
 
-    /// It has failed, and [`Saver::failed`] has told why.
-    pub fn is_finished(&self) -> bool {
-        self.work.is_finished()
+    async fn ended(&mut self) -> Result<(), Error> {
+        match self.work.join_next().await {
+            Some(Ok(ended)) => ended,
+            Some(Err(join)) => Err(Error::new(ErrorKind::Bug, "the saver panicked").caused_by(join)),
+            None => Ok(()),
+        }
     }
 }
 

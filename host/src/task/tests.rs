@@ -7,4 +7,5 @@ mod delivery;
 mod failures;
 mod gap;
 mod orders;
+mod saving;
 mod stopping;

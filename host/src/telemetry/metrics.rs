@@ -35,7 +35,10 @@ impl Exposition {
         let mut families = BTreeMap::new();
         for (task, status) in self.board.tasks() {
             for (name, figure) in status.metrics.figures() {
-                add(&mut families, &task, name, &figure);
+                add(&mut families, &task, shown_name, (name, &figure));
+            }
+            for (name, figure) in status.metrics.dead_letters().figures() {
+                add(&mut families, &task, dead_letter_name, (name, &figure));
             }
         }
         for family in self.process.families() {
@@ -45,7 +48,12 @@ impl Exposition {
     }
 }
 
-fn add(families: &mut BTreeMap<String, MetricFamily>, task: &TaskId, name: &str, figure: &Figure) {
+fn add(
+    families: &mut BTreeMap<String, MetricFamily>,
+    task: &TaskId,
+    shown_name: fn(&str) -> String,
+    (name, figure): (&str, &Figure),
+) {
     let (kind, mut metric) = measured(&figure.kind);
     let (name, own) = split(name);
     let mut labels = vec![label("pipeline", &task.pipeline), label("sink", &task.sink)];
@@ -76,6 +84,11 @@ fn split(name: &str) -> (&str, impl Iterator<Item = LabelPair>) {
 /// The name on dashboards.
 fn shown_name(name: &str) -> String {
     if names::UNPREFIXED.contains(&name) { name.to_owned() } else { format!("weir_{name}") }
+}
+
+/// The name on dashboards of what a dead-letter sink counts.
+fn dead_letter_name(name: &str) -> String {
+    format!("weir_dead_letter_{name}")
 }
 
 fn measured(kind: &FigureKind) -> (MetricType, Metric) {
@@ -167,6 +180,10 @@ mod tests {
             # TYPE cdc_events_processed_total counter
             cdc_events_processed_total{pipeline="orders",sink="ta\"ble\n"} 2
             cdc_events_processed_total{pipeline="orders",sink="topic"} 7
+            # HELP weir_task_parked_seconds How long the task has been PARKED now; 0 when it is not.
+            # TYPE weir_task_parked_seconds gauge
+            weir_task_parked_seconds{pipeline="orders",sink="ta\"ble\n"} 0
+            weir_task_parked_seconds{pipeline="orders",sink="topic"} 0
             # HELP weir_task_state 0 RUNNING, 1 DEGRADED, 2 PARKED, 3 PAUSED, 4 RESTARTING, 5 FAILED, 6 GAP, 7 STOPPED.
             # TYPE weir_task_state gauge
             weir_task_state{pipeline="orders",sink="ta\"ble\n"} 0
@@ -208,6 +225,20 @@ mod tests {
             weir_circuit_breaker_transitions_total{pipeline=\"orders\",sink=\"topic\",from=\"closed\",to=\"open\"} 2\n\
             weir_circuit_breaker_transitions_total{pipeline=\"orders\",sink=\"topic\",from=\"half_open\",to=\"closed\"} 1\n";
         assert!(text.contains(wanted), "{text}");
+    }
+
+    #[test]
+    fn the_figures_of_a_dead_letter_sink_are_shown_apart() {
+        let (board, metrics) = (Board::default(), Metrics::default());
+        board.enter(task("topic"), metrics.clone());
+        metrics.counter(names::RETRY_ATTEMPTS).add(7);
+        metrics.dead_letters().counter(names::RETRY_ATTEMPTS).add(2);
+        let text = tasks_of(&board);
+        for wanted in ["\nretry_attempts_total{", "\nweir_dead_letter_retry_attempts_total{"] {
+            assert_eq!(text.matches(wanted).count(), 1, "{wanted} in {text}");
+        }
+        let line = r#"weir_dead_letter_retry_attempts_total{pipeline="orders",sink="topic"} 2"#;
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]

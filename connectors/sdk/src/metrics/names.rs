@@ -1,8 +1,9 @@
 //! Every metric name and its help text, once.
 //!
 //! The host prefixes a name with `weir_`, except those in [`UNPREFIXED`], which dashboards of this kind of system
-//! expect as they are. All carry the labels `pipeline` and `sink`. A name may end with labels of its own, written as in
-//! the exposition: figures that differ in these alone are shown as one metric, under the help text of the first.
+//! expect as they are; what a dead-letter sink counts, with `weir_dead_letter_`. All carry the labels `pipeline` and
+//! `sink`. A name may end with labels of its own, written as in the exposition: figures that differ in these alone are
+//! shown as one metric, under the help text of the first.
 
 /// A metric's name and one sentence for the reader of a dashboard.
 pub type Name = (&'static str, &'static str);

@@ -264,7 +264,7 @@ impl Shown {
         let pen = board.enter(TaskId { pipeline: "p".into(), sink: "s".into() }, metrics.clone());
         pen.running();
         let faulty = FaultySink::new(sink.clone(), []);
-        let parking = Parking::new(pen, &metrics);
+        let parking = Parking::new(pen);
         let breaker = CircuitBreaker::new(Arc::new(faulty.clone()), settings(), &metrics, parking);
         Self { breaker: Arc::new(breaker), faulty, sink, board, metrics }
     }

@@ -42,7 +42,7 @@ fn retry(sink: impl Sink + 'static, failures: u32, settings: Settings) -> (Retry
         open_for_max: Duration::from_secs(300),
         successes: 3,
     };
-    let parking = Parking::new(pen, &metrics);
+    let parking = Parking::new(pen);
     let breaker = Arc::new(CircuitBreaker::new(Arc::new(sink), breaker, &metrics, parking));
     (Retry::new(breaker, settings, &metrics), metrics)
 }

@@ -19,12 +19,13 @@ use crate::stop::{Stop, Stopper};
 use crate::supervisor::{self, Outcome};
 use crate::task::{Settings, Spec};
 
-/// A checkpoint store in memory, with the errors of its next saves.
+/// A checkpoint store in memory, with the errors of its next saves; it hangs at the next save while `disk` is held.
 #[derive(Clone, Default)]
 pub(super) struct MemoryCheckpoints {
     pub(super) saved: Arc<Mutex<BTreeMap<TaskId, Saved>>>,
     pub(super) saves: Arc<Mutex<Vec<Checkpoint>>>,
     pub(super) refusals: Arc<Mutex<Vec<Error>>>,
+    pub(super) disk: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[async_trait]
@@ -34,6 +35,7 @@ impl CheckpointStore for MemoryCheckpoints {
     }
 
     async fn save(&self, task: &TaskId, identity: &str, checkpoint: &Checkpoint) -> Result<(), Error> {
+        let _disk = self.disk.lock().await;
         if let Some(error) = self.refusals.lock().unwrap().pop() {
             return Err(error);
         }
