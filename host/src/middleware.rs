@@ -52,6 +52,17 @@ pub struct Settings {
     pub timeout: Duration,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            retry: retry::Settings::default(),
+            circuit_breaker: circuit_breaker::Settings::default(),
+            rate_limit: None,
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
 /// Puts every layer in front of `sink`.
 pub fn stack(sink: Arc<dyn Sink>, settings: &Settings, metrics: &Metrics, parking: Parking) -> Arc<dyn Sink> {
     let sink = Arc::new(Timeout::new(sink, settings.timeout));

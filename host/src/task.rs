@@ -86,6 +86,19 @@ pub struct Settings {
     pub middleware: middleware::Settings,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            lanes: 4,
+            batch_records: 1000,
+            batch_bytes: 1 << 20,
+            in_flight_bytes: 64 << 20,
+            checkpoint_interval: Duration::from_millis(200),
+            middleware: middleware::Settings::default(),
+        }
+    }
+}
+
 impl Settings {
     /// The most records read but not settled: enough for every lane to have writes waiting, and a bound where records
     /// are so small that bytes are none.

@@ -1,7 +1,7 @@
 //! The task loop alone: records from memory through all middleware to nowhere, against a bare loop over the same ends.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::ensure;
 use bytes::Bytes;
@@ -11,7 +11,6 @@ use weir_host::checkpoints::FileStore;
 use weir_host::control::Control;
 use weir_host::data_dir::DataDir;
 use weir_host::gap::Acceptance;
-use weir_host::middleware::{self, circuit_breaker, retry};
 use weir_host::stop::Stopper;
 use weir_host::supervisor::{self, Outcome};
 use weir_host::task::{Ended, Settings, Spec};
@@ -105,7 +104,7 @@ async fn through_host(memory: Memory) -> anyhow::Result<()> {
         sink_config: serde_json::json!({}),
         dead_letter: None,
         checkpoints: Arc::new(FileStore::open(&data).await?),
-        settings: settings(),
+        settings: Settings::default(),
         metrics: Metrics::default(),
         gap: Acceptance::default(),
     };
@@ -117,36 +116,6 @@ async fn through_host(memory: Memory) -> anyhow::Result<()> {
         "the task did not end by itself: {outcome:?}"
     );
     Ok(())
-}
-
-fn settings() -> Settings {
-    let retry = retry::Settings {
-        initial: Duration::from_millis(100),
-        factor: 2.0,
-        max: Duration::from_secs(30),
-        attempts: 5,
-        on_exhausted: retry::OnExhausted::Park,
-        budget: retry::budget::Settings { ratio: 0.2, per_second: 10.0 },
-    };
-    let circuit_breaker = circuit_breaker::Settings {
-        failures: 5,
-        rate: 0.5,
-        calls: 10,
-        window: Duration::from_secs(10),
-        slow_call: None,
-        open_for: Duration::from_secs(30),
-        open_for_max: Duration::from_secs(300),
-        successes: 3,
-    };
-    let timeout = Duration::from_secs(10);
-    Settings {
-        lanes: 4,
-        batch_records: 1000,
-        batch_bytes: 1 << 20,
-        in_flight_bytes: 64 << 20,
-        checkpoint_interval: Duration::from_millis(200),
-        middleware: middleware::Settings { retry, circuit_breaker, rate_limit: None, timeout },
-    }
 }
 
 /// As an outbox makes them: a key, 300 bytes, ten headers.

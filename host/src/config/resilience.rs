@@ -33,12 +33,17 @@ pub(super) struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
+        let settings = retry::Settings::default();
         Self {
-            initial: HumanDuration::from_millis(100),
-            factor: 2.0,
-            max: HumanDuration::from_secs(30),
-            attempts: const { NonZeroU32::new(5).expect("5 is not 0") },
-            on_exhausted: OnExhausted::Park,
+            initial: settings.initial.into(),
+            factor: settings.factor,
+            max: settings.max.into(),
+            attempts: at_least_one(settings.attempts),
+            on_exhausted: match settings.on_exhausted {
+                retry::OnExhausted::Park => OnExhausted::Park,
+                retry::OnExhausted::Stop => OnExhausted::Stop,
+                retry::OnExhausted::DeadLetter => OnExhausted::DeadLetter,
+            },
             budget: RetryBudget::default(),
         }
     }
@@ -70,7 +75,8 @@ pub(super) struct RetryBudget {
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self { ratio: 0.2, per_second: const { NonZeroU32::new(10).expect("10 is not 0") } }
+        let retry::budget::Settings { ratio, per_second } = retry::budget::Settings::default();
+        Self { ratio, per_second: at_least_one(per_second) }
     }
 }
 
@@ -103,15 +109,16 @@ pub(super) struct CircuitBreaker {
 
 impl Default for CircuitBreaker {
     fn default() -> Self {
+        let settings = circuit_breaker::Settings::default();
         Self {
-            failures: const { NonZeroU32::new(5).expect("5 is not 0") },
-            rate: 0.5,
-            calls: const { NonZeroU32::new(10).expect("10 is not 0") },
-            window: HumanDuration::from_secs(10),
-            slow_call: None,
-            open_for: HumanDuration::from_secs(30),
-            open_for_max: HumanDuration::from_secs(300),
-            successes: const { NonZeroU32::new(3).expect("3 is not 0") },
+            failures: at_least_one(settings.failures),
+            rate: settings.rate,
+            calls: at_least_one(settings.calls),
+            window: settings.window.into(),
+            slow_call: settings.slow_call.map(HumanDuration::from),
+            open_for: settings.open_for.into(),
+            open_for_max: settings.open_for_max.into(),
+            successes: at_least_one(settings.successes),
         }
     }
 }
@@ -168,7 +175,7 @@ impl Retry {
             },
             budget: retry::budget::Settings {
                 ratio: self.budget.ratio,
-                per_second: self.budget.per_second.get().into(),
+                per_second: self.budget.per_second.get(),
             },
         }
     }
@@ -196,6 +203,10 @@ impl RateLimit {
             bytes: self.bytes.map(|bytes| bytes.get() as f64),
         }
     }
+}
+
+pub(super) fn at_least_one(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }
 
 fn within<'de, D, const LEAST: u8, const MOST: u8>(deserializer: D) -> Result<f64, D::Error>

@@ -1,6 +1,7 @@
 //! A pipeline file as it is written: its keys, their defaults, and what their values must be.
 //!
-//! This is the one place for defaults, and the source of the JSON Schema: what is documented here, editors show.
+//! It is the source of the JSON Schema: what is documented here, editors show. The defaults of what a task works with
+//! are those of [`Settings`].
 
 use std::num::NonZeroU32;
 
@@ -12,7 +13,7 @@ use weir_sdk::config::{ByteSize, HumanDuration, Problem, read};
 
 use super::dead_letter::{DeadLetter, OnRecordError};
 use super::name::Name;
-use super::resilience::{self, CircuitBreaker, RateLimit, Retry};
+use super::resilience::{self, CircuitBreaker, RateLimit, Retry, at_least_one};
 use crate::middleware;
 use crate::task::Settings;
 
@@ -100,11 +101,11 @@ pub(super) struct Sink {
 }
 
 pub(super) fn timeout() -> HumanDuration {
-    HumanDuration::from_secs(10)
+    middleware::Settings::default().timeout.into()
 }
 
 fn lanes() -> u16 {
-    4
+    u16::try_from(Settings::default().lanes).unwrap_or(u16::MAX)
 }
 
 /// The largest write.
@@ -119,7 +120,9 @@ pub(super) struct Batch {
 
 impl Default for Batch {
     fn default() -> Self {
-        Self { records: const { NonZeroU32::new(1000).expect("1000 is not 0") }, bytes: ByteSize::mib(1) }
+        let settings = Settings::default();
+        let records = u32::try_from(settings.batch_records).unwrap_or(u32::MAX);
+        Self { records: at_least_one(records), bytes: ByteSize::bytes(settings.batch_bytes as u64) }
     }
 }
 
@@ -133,7 +136,7 @@ pub(super) struct InFlight {
 
 impl Default for InFlight {
     fn default() -> Self {
-        Self { bytes: ByteSize::mib(64) }
+        Self { bytes: ByteSize::bytes(Settings::default().in_flight_bytes as u64) }
     }
 }
 
@@ -150,7 +153,7 @@ pub(super) struct Checkpoint {
 
 impl Default for Checkpoint {
     fn default() -> Self {
-        Self { store: Store::File, interval: HumanDuration::from_millis(200) }
+        Self { store: Store::File, interval: Settings::default().checkpoint_interval.into() }
     }
 }
 

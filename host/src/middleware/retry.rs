@@ -41,6 +41,19 @@ pub struct Settings {
     pub budget: budget::Settings,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            initial: Duration::from_millis(100),
+            factor: 2.0,
+            max: Duration::from_secs(30),
+            attempts: 5,
+            on_exhausted: OnExhausted::Park,
+            budget: budget::Settings::default(),
+        }
+    }
+}
+
 /// What happens when attempts run out although the far side answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnExhausted {

@@ -30,6 +30,8 @@ pub struct Lanes {
 struct Part {
     batch: u64,
     records: Vec<Record>,
+    /// The sum of the records' sizes.
+    bytes: usize,
     /// The batch as the source gave it, where transforms made the records.
     as_read: Option<Records>,
 }
@@ -91,21 +93,24 @@ impl Lanes {
         if records.is_empty() {
             return 0;
         }
-        let mut shares: Vec<Vec<Record>> = vec![Vec::new(); self.lanes.len()];
+        let mut shares: Vec<(Vec<Record>, usize)> = vec![(Vec::new(), 0); self.lanes.len()];
         if let [all] = shares.as_mut_slice() {
-            *all = records.into_vec();
+            let bytes = records.size();
+            *all = (records.into_vec(), bytes);
         } else {
             let even = records.len() / self.lanes.len();
-            shares.iter_mut().for_each(|share| share.reserve(even + even / 4));
+            shares.iter_mut().for_each(|(share, _)| share.reserve(even + even / 4));
             for record in records.into_vec() {
-                shares[lane_of(&record, self.lanes.len())].push(record);
+                let (share, bytes) = &mut shares[lane_of(&record, self.lanes.len())];
+                *bytes += record.size();
+                share.push(record);
             }
         }
         let mut parts = 0;
-        for (lane, records) in self.lanes.iter().zip(shares) {
+        for (lane, (records, bytes)) in self.lanes.iter().zip(shares) {
             // A lane that has failed takes nothing more; its error ends the task, and the part stays unsettled.
             if !records.is_empty() {
-                lane.send(Part { batch, records, as_read: as_read.clone() }).ok();
+                lane.send(Part { batch, records, bytes, as_read: as_read.clone() }).ok();
                 parts += 1;
             }
         }
@@ -143,6 +148,8 @@ struct Lane {
 #[derive(Default)]
 struct Waiting {
     records: Vec<Record>,
+    /// The sum of their sizes.
+    bytes: usize,
     batches: Vec<u64>,
     /// What transforms made the records of.
     as_read: Vec<Records>,
@@ -171,28 +178,21 @@ impl Lane {
 
     /// Joins parts that wait already, up to the size of a write.
     fn join(&mut self, first: Part, waiting: &mut Waiting) {
-        let size = |records: &[Record]| records.iter().map(Record::size).sum::<usize>();
-        let mut bytes = size(&first.records);
         waiting.take(first);
-        while waiting.records.len() < self.size.records && bytes < self.size.bytes {
+        while waiting.records.len() < self.size.records && waiting.bytes < self.size.bytes {
             let Ok(part) = self.parts.try_recv() else { return };
-            let more = size(&part.records);
-            if waiting.records.len() + part.records.len() > self.size.records
-                || bytes + more > self.size.bytes
-            {
+            let (records, bytes) = (waiting.records.len() + part.records.len(), waiting.bytes + part.bytes);
+            if records > self.size.records || bytes > self.size.bytes {
                 self.next = Some(part);
                 return;
             }
-            bytes += more;
             waiting.take(part);
         }
     }
 
     /// Writes all that waits, in writes of at most the largest size.
     async fn write(&self, waiting: &mut Waiting) -> Result<(), Error> {
-        while !waiting.records.is_empty() {
-            let rest = waiting.records.split_off(self.size.fitting(&waiting.records));
-            let records = Records::from(std::mem::replace(&mut waiting.records, rest));
+        while let Some(records) = waiting.next(self.size) {
             if let Err(error) = self.sink.write(records.clone()).await {
                 self.bury(&records, error, &waiting.as_read).await?;
             }
@@ -224,12 +224,22 @@ impl Waiting {
     /// Takes in one more part.
     fn take(&mut self, part: Part) {
         self.batches.push(part.batch);
+        self.bytes += part.bytes;
         self.as_read.extend(part.as_read);
         if self.records.is_empty() {
             self.records = part.records;
         } else {
             self.records.extend(part.records);
         }
+    }
+
+    /// Takes out the records of the next write.
+    fn next(&mut self, size: WriteSize) -> Option<Records> {
+        let all = self.records.len() <= size.records && self.bytes <= size.bytes;
+        let rest = if all { Vec::new() } else { self.records.split_off(size.fitting(&self.records)) };
+        let next = Records::from(std::mem::replace(&mut self.records, rest));
+        self.bytes = if all { 0 } else { self.bytes - next.size() };
+        (!next.is_empty()).then_some(next)
     }
 }
 

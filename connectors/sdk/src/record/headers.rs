@@ -8,7 +8,11 @@ use bytes::Bytes;
 
 /// The headers of a record, in order; a name may occur more than once, as in Kafka. Cloning copies a pointer.
 #[derive(Clone, Default)]
-pub struct Headers(Option<Arc<Vec<Header>>>);
+pub struct Headers {
+    list: Option<Arc<Vec<Header>>>,
+    /// Bytes of all names and values, summed up once: every bound on the way asks for it.
+    size: usize,
+}
 
 /// One header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +31,9 @@ impl Headers {
 
     /// Adds a header at the end.
     pub fn push(&mut self, name: impl Into<HeaderName>, value: impl Into<Bytes>) {
-        self.make_mut().push(Header { name: name.into(), value: Some(value.into()) });
+        let header = Header { name: name.into(), value: Some(value.into()) };
+        self.size += header.size();
+        self.make_mut().push(header);
     }
 
     /// Replaces every header of this name by one at the end.
@@ -41,17 +47,23 @@ impl Headers {
     pub fn remove(&mut self, name: &str) {
         if self.iter().any(|header| header.name.as_str() == name) {
             self.make_mut().retain(|header| header.name.as_str() != name);
+            self.size = self.iter().map(Header::size).sum();
         }
     }
 
     /// Bytes of all names and values.
     pub fn size(&self) -> usize {
-        let size = |header: &Header| header.name.as_str().len() + header.value.as_ref().map_or(0, Bytes::len);
-        self.iter().map(size).sum()
+        self.size
     }
 
     fn make_mut(&mut self) -> &mut Vec<Header> {
-        Arc::make_mut(self.0.get_or_insert_default())
+        Arc::make_mut(self.list.get_or_insert_default())
+    }
+}
+
+impl Header {
+    fn size(&self) -> usize {
+        self.name.as_str().len() + self.value.as_ref().map_or(0, Bytes::len)
     }
 }
 
@@ -68,13 +80,14 @@ impl Deref for Headers {
     type Target = [Header];
 
     fn deref(&self) -> &[Header] {
-        self.0.as_deref().map_or(&[], Vec::as_slice)
+        self.list.as_deref().map_or(&[], Vec::as_slice)
     }
 }
 
 impl From<Vec<Header>> for Headers {
     fn from(headers: Vec<Header>) -> Self {
-        Self((!headers.is_empty()).then(|| Arc::new(headers)))
+        let size = headers.iter().map(Header::size).sum();
+        Self { list: (!headers.is_empty()).then(|| Arc::new(headers)), size }
     }
 }
 
@@ -169,7 +182,9 @@ mod tests {
         headers.push("a", "1");
         headers.push("a", "2");
         assert_eq!(headers.get("a").unwrap(), "2");
+        assert_eq!(headers.iter().cloned().collect::<Headers>().size(), headers.size());
         headers.remove("a");
+        assert_eq!(headers.size(), 0);
         assert!(headers.is_empty());
         assert_eq!(headers, Headers::default());
     }

@@ -27,6 +27,21 @@ pub struct Settings {
     pub successes: u32,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            rate: 0.5,
+            calls: 10,
+            window: Duration::from_secs(10),
+            slow_call: None,
+            open_for: Duration::from_secs(30),
+            open_for_max: Duration::from_secs(300),
+            successes: 3,
+        }
+    }
+}
+
 /// What it does with calls. The order is that of the metric `circuit_breaker_state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {

@@ -15,8 +15,14 @@ use weir_sdk::metrics::{Counter, Gauge, Metrics, names};
 pub struct Settings {
     /// Retries for each call.
     pub ratio: f64,
-    /// Retries a second however few the calls are; above 0.
-    pub per_second: f64,
+    /// Retries a second however few the calls are; at least 1.
+    pub per_second: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { ratio: 0.2, per_second: 10 }
+    }
 }
 
 /// The budget of one sink, shared by all its lanes.
@@ -70,8 +76,9 @@ impl Purse {
     const SECONDS: f64 = 10.0;
 
     fn new(settings: Settings) -> Self {
-        let tokens = settings.per_second * Self::SECONDS;
-        Self { settings, tokens, at: Duration::ZERO }
+        let mut purse = Self { settings, tokens: 0.0, at: Duration::ZERO };
+        purse.tokens = purse.most();
+        purse
     }
 
     fn earn(&mut self) {
@@ -82,14 +89,22 @@ impl Purse {
     fn spend(&mut self, now: Duration) -> Duration {
         let passed = now.saturating_sub(self.at);
         self.at = self.at.max(now);
-        self.add(passed.as_secs_f64() * self.settings.per_second);
+        self.add(passed.as_secs_f64() * self.per_second());
         self.tokens -= 1.0;
-        let missing = (-self.tokens).max(0.0) / self.settings.per_second;
+        let missing = (-self.tokens).max(0.0) / self.per_second();
         Duration::try_from_secs_f64(missing).unwrap_or(Duration::MAX)
     }
 
     fn add(&mut self, tokens: f64) {
-        self.tokens = (self.tokens + tokens).min(self.settings.per_second * Self::SECONDS);
+        self.tokens = (self.tokens + tokens).min(self.most());
+    }
+
+    fn per_second(&self) -> f64 {
+        self.settings.per_second.into()
+    }
+
+    fn most(&self) -> f64 {
+        self.per_second() * Self::SECONDS
     }
 }
 
@@ -101,7 +116,7 @@ mod tests {
 
     #[test]
     fn beyond_the_budget_retries_come_at_the_floor() {
-        let mut purse = Purse::new(Settings { ratio: 0.2, per_second: 10.0 });
+        let mut purse = Purse::new(Settings { ratio: 0.2, per_second: 10 });
         let now = Duration::from_secs(1);
         let mut spend = |n: usize| (0..n).map(|_| purse.spend(now)).collect::<Vec<_>>();
         assert!(spend(100).iter().all(Duration::is_zero), "what 10 s bring");
@@ -116,7 +131,7 @@ mod tests {
         fn retries_never_pass_the_budget(
             steps in proptest::collection::vec((0u64..500, 0u32..20, 0u32..20), 1..200),
             ratio in 0.0f64..1.0,
-            per_second in 1.0f64..50.0,
+            per_second in 1u32..50,
         ) {
             let mut purse = Purse::new(Settings { ratio, per_second });
             let (mut now, mut calls, mut sent) = (Duration::ZERO, 0.0, Vec::new());
@@ -129,7 +144,7 @@ mod tests {
                 for _ in 0..spent {
                     sent.push(now + purse.spend(now));
                     let until = sent[sent.len() - 1].as_secs_f64();
-                    let allowed = ratio * calls + per_second * (until + Purse::SECONDS) + 1e-6;
+                    let allowed = ratio * calls + f64::from(per_second) * (until + Purse::SECONDS) + 1e-6;
                     prop_assert!(sent.len() as f64 <= allowed, "{} until {until} s, {allowed} allowed", sent.len());
                 }
             }

@@ -17,14 +17,7 @@ use crate::middleware::parking::Parking;
 use crate::state::Board;
 
 fn settings(on_exhausted: OnExhausted) -> Settings {
-    Settings {
-        initial: Duration::from_millis(100),
-        factor: 2.0,
-        max: Duration::from_secs(30),
-        attempts: 3,
-        on_exhausted,
-        budget: budget::Settings { ratio: 0.2, per_second: 10.0 },
-    }
+    Settings { attempts: 3, on_exhausted, ..Settings::default() }
 }
 
 /// Behind a breaker that opens after `failures` in a row, and its figures.
@@ -36,11 +29,7 @@ fn retry(sink: impl Sink + 'static, failures: u32, settings: Settings) -> (Retry
         failures,
         rate: 1.0,
         calls: 1000,
-        window: Duration::from_secs(10),
-        slow_call: None,
-        open_for: Duration::from_secs(30),
-        open_for_max: Duration::from_secs(300),
-        successes: 3,
+        ..circuit_breaker::Settings::default()
     };
     let parking = Parking::new(pen);
     let breaker = Arc::new(CircuitBreaker::new(Arc::new(sink), breaker, &metrics, parking));
@@ -115,7 +104,7 @@ async fn retries_beyond_the_budget_wait() {
     let settings = Settings {
         initial: Duration::ZERO,
         attempts: 1000,
-        budget: budget::Settings { ratio: 0.0, per_second: 10.0 },
+        budget: budget::Settings { ratio: 0.0, per_second: 10 },
         max: Duration::ZERO,
         ..settings(OnExhausted::Stop)
     };

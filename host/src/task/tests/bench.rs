@@ -12,7 +12,6 @@ use weir_sdk::{Checkpoint, CheckpointStore, Error, SinkFactory, TaskId, async_tr
 
 use crate::control::{Control, Target};
 use crate::gap::Acceptance;
-use crate::middleware::{self, circuit_breaker, retry};
 use crate::orders::Command;
 use crate::state::State;
 use crate::stop::{Stop, Stopper};
@@ -122,31 +121,5 @@ impl Bench {
 }
 
 pub(super) fn settings() -> Settings {
-    let retry = retry::Settings {
-        initial: Duration::from_millis(100),
-        factor: 2.0,
-        max: Duration::from_secs(30),
-        attempts: 5,
-        on_exhausted: retry::OnExhausted::Park,
-        budget: retry::budget::Settings { ratio: 0.2, per_second: 10.0 },
-    };
-    let circuit_breaker = circuit_breaker::Settings {
-        failures: 5,
-        rate: 0.5,
-        calls: 10,
-        window: Duration::from_secs(10),
-        slow_call: None,
-        open_for: Duration::from_secs(30),
-        open_for_max: Duration::from_secs(300),
-        successes: 3,
-    };
-    let timeout = Duration::from_secs(10);
-    Settings {
-        lanes: 4,
-        batch_records: 10,
-        batch_bytes: 1 << 20,
-        in_flight_bytes: 64 << 20,
-        checkpoint_interval: Duration::from_millis(200),
-        middleware: middleware::Settings { retry, circuit_breaker, rate_limit: None, timeout },
-    }
+    Settings { lanes: 4, batch_records: 10, batch_bytes: 1 << 20, ..Settings::default() }
 }
