@@ -1,3 +1,5 @@
 //! The bad days, each provoked with real processes and sockets, and each a row of `docs/fault-matrix.md`.
 
 mod broker;
+mod kafka;
+mod sinks;

@@ -3,6 +3,7 @@
 mod arrived;
 mod broker;
 mod database;
+mod kafka;
 mod matrix;
 mod process;
 mod reader;
@@ -10,6 +11,7 @@ mod reader;
 pub(crate) use arrived::Arrived;
 pub(crate) use broker::{Broker, real_kafka};
 pub(crate) use database::Database;
+pub(crate) use kafka::Kafka;
 pub(crate) use matrix::{Fault, Outcome};
-pub(crate) use process::{Weir, figure, get};
+pub(crate) use process::{Weir, figure, get, task, written};
 pub(crate) use reader::{Read, count, read_topic, until};

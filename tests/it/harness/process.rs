@@ -78,6 +78,13 @@ impl Weir {
         self.child.id()
     }
 
+    /// Its resident memory, in MiB.
+    pub(crate) fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim_end_matches("kB").trim().parse::<usize>().unwrap() / 1024
+    }
+
     /// Sends a signal by name, as `kill -NAME`.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
@@ -116,4 +123,19 @@ pub(crate) fn figure(address: SocketAddr, name: &str) -> Option<f64> {
     let text = get(address, "/metrics").1;
     let line = text.lines().find(|line| line.starts_with(&format!("{name}{{")))?;
     line.rsplit(' ').next()?.parse().ok()
+}
+
+/// The task of this sink, as `/health` shows it.
+pub(crate) fn task(address: SocketAddr, sink: &str) -> Value {
+    let mut health: Value = serde_json::from_str(&get(address, "/health").1).unwrap();
+    let tasks = health["tasks"].as_array_mut().unwrap();
+    tasks.iter_mut().find(|task| task["sink"] == sink).map(Value::take).expect("the sink has a task")
+}
+
+/// How many records this sink has written, as `/metrics` shows it.
+pub(crate) fn written(address: SocketAddr, sink: &str) -> f64 {
+    let (text, label) = (get(address, "/metrics").1, format!("sink=\"{sink}\""));
+    let mut lines = text.lines().filter(|line| line.starts_with("weir_sink_records_written_total{"));
+    let line = lines.find(|line| line.contains(&label));
+    line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
 }
