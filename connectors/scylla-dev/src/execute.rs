@@ -8,6 +8,7 @@ mod aggregate;
 mod batch;
 mod change;
 mod conditional;
+mod describe;
 pub(crate) mod filter;
 pub(crate) mod functions;
 mod key;
@@ -34,7 +35,7 @@ use crate::outcome::{BatchKind, BoundValue, Outcome, QueryOptions};
 use crate::storage::Store;
 use crate::value::check;
 use plan::Plan;
-use term::Env;
+use term::{Env, NullKeys};
 
 /// Runs a statement with these values, one for each bind variable.
 pub fn run(
@@ -44,7 +45,9 @@ pub fn run(
     options: &QueryOptions,
 ) -> Result<Outcome, DbError> {
     check_values(prepared, values)?;
-    let env = Env { values, now: store.clock().micros() };
+    let reads = matches!(prepared.plan, Plan::Select(_));
+    let null_keys = if reads { NullKeys::MatchNothing } else { NullKeys::Refused };
+    let env = Env { values, now: store.clock().micros(), null_keys };
     match &prepared.plan {
         Plan::Select(plan) => select::run(store, plan, &prepared.result, &env, options),
         Plan::Modify(plan) if plan.condition.is_some() => {
@@ -58,6 +61,9 @@ pub fn run(
             Ok(Outcome::Void)
         }
         Plan::Use(keyspace) => Ok(Outcome::SetKeyspace(Arc::clone(keyspace))),
+        Plan::Describe(description, internals) => {
+            describe::run(store, description, *internals, &prepared.result)
+        }
     }
 }
 
@@ -80,7 +86,7 @@ pub fn run_batch(
                 "Invalid statement in batch: only UPDATE, INSERT and DELETE statements are allowed.",
             ));
         };
-        parts.push(batch::Part { plan, env: Env { values, now } });
+        parts.push(batch::Part { plan, env: Env { values, now, null_keys: NullKeys::Refused } });
     }
     batch::run(store, &parts, options.timestamp)
 }

@@ -22,6 +22,7 @@ pub(crate) enum Test {
     Gt,
     Ge,
     In,
+    NotIn,
 }
 
 /// What null means on the left: in WHERE nothing holds for it, in IF it is a value.
@@ -53,23 +54,28 @@ impl<'p> BoundFilter<'p> {
     fn new(filter: &'p Filter, nulls: Nulls, env: &Env<'_>) -> Result<Self, DbError> {
         let mut rights = Vec::new();
         match &filter.right {
-            Choice::One(term) => rights.push(comparable(env.value(term)?, nulls)?),
+            Choice::One(term) => rights.push(comparable(env.value(term)?)?),
             Choice::Several(terms) => {
                 for term in terms {
-                    rights.push(comparable(env.value(term)?, nulls)?);
+                    rights.push(comparable(env.value(term)?)?);
                 }
             }
             Choice::List(term) => {
-                let list = env.required(term, &|| "IN restriction".to_owned())?;
-                collection::elements(&list).for_each(|element| rights.push(Some(list.slice_ref(element))));
+                if let Some(list) = comparable(env.value(term)?)? {
+                    let elements = collection::elements(&list);
+                    elements.for_each(|element| rights.push(Some(list.slice_ref(element))));
+                }
             }
         }
-        let range = matches!(filter.operator, Test::Lt | Test::Le | Test::Gt | Test::Ge);
-        if range && rights.contains(&None) {
-            return Err(DbError::invalid("Invalid comparison with null for operator of inequality"));
+        if let Some(sign) = filter.operator.of_order()
+            && nulls == Nulls::Compare
+            && rights.contains(&None)
+        {
+            let message = format!("Invalid comparison with null for operator \"{sign}\"");
+            return Err(DbError::invalid(message));
         }
         let key = match &filter.left {
-            FilterLeft::Element(_, term) => Some(env.required(term, &|| "collection element".to_owned())?),
+            FilterLeft::Element(_, term) => comparable(env.value(term)?)?,
             _ => None,
         };
         Ok(Self { left: &filter.left, test: filter.operator, rights, key, nulls })
@@ -87,8 +93,8 @@ impl<'p> BoundFilter<'p> {
             FilterLeft::Element(column, _) => {
                 let typ = &table.columns[*column].typ;
                 let found = row.read(*column, &mut buffer);
-                let key = self.key.as_deref().unwrap_or_default();
-                let value = found.then(|| element(typ, &buffer, key)).flatten();
+                let key = self.key.as_deref().filter(|_| found);
+                let value = key.and_then(|key| element(typ, &buffer, key));
                 Ok(self.compare(element_type(typ), value))
             }
             FilterLeft::Field(column, field) => {
@@ -115,7 +121,7 @@ impl<'p> BoundFilter<'p> {
         };
         match self.test {
             Test::Eq | Test::In => self.rights.iter().any(equal),
-            Test::Ne => !self.rights.iter().any(equal),
+            Test::Ne | Test::NotIn => !self.rights.iter().any(equal),
             Test::Lt => ordered(Ordering::is_lt),
             Test::Le => ordered(Ordering::is_le),
             Test::Gt => ordered(Ordering::is_gt),
@@ -136,7 +142,7 @@ impl<'p> BoundFilter<'p> {
             }
             let holds = match self.test {
                 Test::Eq | Test::In => order.is_eq(),
-                Test::Ne => order.is_ne(),
+                Test::Ne | Test::NotIn => order.is_ne(),
                 Test::Lt => order.is_lt(),
                 Test::Le => order.is_le(),
                 Test::Gt => order.is_gt(),
@@ -150,13 +156,25 @@ impl<'p> BoundFilter<'p> {
     }
 }
 
+impl Test {
+    /// The sign of an operator that only ordered values have.
+    fn of_order(self) -> Option<&'static str> {
+        match self {
+            Self::Lt => Some("<"),
+            Self::Le => Some("<="),
+            Self::Gt => Some(">"),
+            Self::Ge => Some(">="),
+            Self::Eq | Self::Ne | Self::In | Self::NotIn => None,
+        }
+    }
+}
+
 /// A value to compare with; `None` is null.
-fn comparable(value: BoundValue, nulls: Nulls) -> Result<Option<Bytes>, DbError> {
+fn comparable(value: BoundValue) -> Result<Option<Bytes>, DbError> {
     match value {
         BoundValue::Set(bytes) => Ok(Some(bytes)),
-        BoundValue::Null if nulls == Nulls::Compare => Ok(None),
-        BoundValue::Null => Err(DbError::invalid("Invalid null value in condition for a column")),
-        BoundValue::Unset => Err(DbError::invalid("Invalid 'unset' value in condition")),
+        BoundValue::Null => Ok(None),
+        BoundValue::Unset => Err(DbError::invalid("Invalid unset value in condition")),
     }
 }
 

@@ -20,8 +20,9 @@ pub(super) fn partition_keys(
     env: &Env<'_>,
 ) -> Result<Vec<PartitionKey>, DbError> {
     let columns = table.partition_key_columns();
-    if let Some(values) = single(columns, choices, env)? {
-        return Ok(vec![table.partition_key(&values)?]);
+    if choices.iter().all(|choice| matches!(choice, Choice::One(_))) {
+        let values = single(columns, choices.iter(), env)?;
+        return values.map(|values| table.partition_key(&values)).into_iter().collect();
     }
     let mut rows: Vec<Vec<Bytes>> = vec![Vec::with_capacity(columns.len())];
     for (column, choice) in columns.iter().zip(choices) {
@@ -30,12 +31,19 @@ pub(super) fn partition_keys(
     rows.iter().map(|values| table.partition_key(values)).collect()
 }
 
-/// The values if there is one for each column, which is by far the most frequent case.
-fn single(columns: &[Column], choices: &[Choice], env: &Env<'_>) -> Result<Option<Vec<Bytes>>, DbError> {
+/// One value for each column, which is by far the most frequent case; `None` if a null matches nothing.
+fn single<'c>(
+    columns: &[Column],
+    choices: impl Iterator<Item = &'c Choice>,
+    env: &Env<'_>,
+) -> Result<Option<Vec<Bytes>>, DbError> {
     let mut values = Vec::with_capacity(columns.len());
     for (column, choice) in columns.iter().zip(choices) {
         let Choice::One(term) = choice else { return Ok(None) };
-        values.push(env.required(term, &|| format!("column {}", column.name))?);
+        match env.key(term, &|| format!("column {}", column.name))? {
+            Some(value) => values.push(value),
+            None => return Ok(None),
+        }
     }
     Ok(Some(values))
 }
@@ -75,10 +83,10 @@ impl Choice {
 
     fn values_of(&self, env: &Env<'_>, what: &dyn Fn() -> String) -> Result<Vec<Bytes>, DbError> {
         match self {
-            Self::One(term) => Ok(vec![env.required(term, what)?]),
-            Self::Several(terms) => terms.iter().map(|term| env.required(term, what)).collect(),
+            Self::One(term) => Ok(env.key(term, what)?.into_iter().collect()),
+            Self::Several(terms) => terms.iter().filter_map(|term| env.key(term, what).transpose()).collect(),
             Self::List(term) => {
-                let list = env.required(term, &|| format!("IN restriction of {}", what()))?;
+                let list = env.key(term, what)?.unwrap_or_else(|| Bytes::from_static(&[0; 4]));
                 Ok(collection::elements(&list).map(|element| list.slice_ref(element)).collect())
             }
         }
@@ -123,7 +131,8 @@ pub(super) fn clustering_ranges(
     let rows = prefixes(table, &clustering.prefix, env)?;
     let lower = bound_values(clustering.lower.as_ref(), env)?;
     let upper = bound_values(clustering.upper.as_ref(), env)?;
-    let bounds = Bounds { lower: as_bound(lower.as_ref()), upper: as_bound(upper.as_ref()) };
+    let (Some(lower), Some(upper)) = (lower, upper) else { return Ok(Vec::new()) };
+    let bounds = Bounds { lower: as_slice(&lower), upper: as_slice(&upper) };
     let ranges = rows.iter().filter_map(|prefix| table.clustering_range(prefix, &bounds));
     Ok(disjoint(ranges.collect()))
 }
@@ -134,8 +143,14 @@ pub(super) fn clustering_keys(
     clustering: &Clustering,
     env: &Env<'_>,
 ) -> Result<Vec<ClusteringKey>, DbError> {
-    if let Some(values) = single_row(table, &clustering.prefix, env)? {
-        return Ok(vec![clustering_key(table, &values)?]);
+    let columns = table.clustering_key_columns();
+    let one_row = clustering.prefix.iter().map_while(|part| match part {
+        Prefix::Column(choice @ Choice::One(_)) => Some(choice),
+        Prefix::Column(_) | Prefix::Columns(..) => None,
+    });
+    if one_row.clone().count() == columns.len() {
+        let values = single(columns, one_row, env)?;
+        return values.map(|values| clustering_key(table, &values)).into_iter().collect();
     }
     let rows = prefixes(table, &clustering.prefix, env)?;
     let mut keys = rows.iter().map(|values| clustering_key(table, values)).collect::<Result<Vec<_>, _>>()?;
@@ -144,17 +159,6 @@ pub(super) fn clustering_keys(
         keys.dedup();
     }
     Ok(keys)
-}
-
-/// The values if there is one for each column.
-fn single_row(table: &Table, prefix: &[Prefix], env: &Env<'_>) -> Result<Option<Vec<Bytes>>, DbError> {
-    let columns = table.clustering_key_columns();
-    let mut values = Vec::with_capacity(columns.len());
-    for (column, part) in columns.iter().zip(prefix) {
-        let Prefix::Column(Choice::One(term)) = part else { return Ok(None) };
-        values.push(env.required(term, &|| format!("column {}", column.name))?);
-    }
-    Ok(Some(values))
 }
 
 fn clustering_key(table: &Table, values: &[Bytes]) -> Result<ClusteringKey, DbError> {
@@ -202,28 +206,28 @@ pub(super) fn split(tuple: &Bytes, width: usize) -> Result<Vec<Bytes>, DbError> 
     }
 }
 
-type End = (Vec<Bytes>, Edge);
-
-fn bound_values(bound: Option<&(BoundValues, Edge)>, env: &Env<'_>) -> Result<Option<End>, DbError> {
-    let Some((values, edge)) = bound else { return Ok(None) };
-    let what = || "a bound of a clustering column".to_owned();
-    let values = match values {
-        BoundValues::Column(term) => vec![env.required(term, &what)?],
-        BoundValues::Columns(term) => {
-            let tuple = env.required(term, &what)?;
-            let width = collection::fields(&tuple).count();
-            split(&tuple, width)?
-        }
+/// One end of a range; `None` if it is null, so that nothing lies in the range.
+fn bound_values(
+    bound: Option<&(BoundValues, Edge)>,
+    env: &Env<'_>,
+) -> Result<Option<Bound<Vec<Bytes>>>, DbError> {
+    let Some((values, edge)) = bound else { return Ok(Some(Bound::Unbounded)) };
+    let (BoundValues::Column(term) | BoundValues::Columns(term)) = values;
+    let Some(value) = env.key(term, &|| "a bound of a clustering column".to_owned())? else {
+        return Ok(None);
     };
-    Ok(Some((values, *edge)))
+    let values = match values {
+        BoundValues::Column(_) => vec![value],
+        BoundValues::Columns(_) => split(&value, collection::fields(&value).count())?,
+    };
+    Ok(Some(match edge {
+        Edge::Included => Bound::Included(values),
+        Edge::Excluded => Bound::Excluded(values),
+    }))
 }
 
-fn as_bound(end: Option<&End>) -> Bound<&[Bytes]> {
-    match end {
-        None => Bound::Unbounded,
-        Some((values, Edge::Included)) => Bound::Included(values),
-        Some((values, Edge::Excluded)) => Bound::Excluded(values),
-    }
+fn as_slice(bound: &Bound<Vec<Bytes>>) -> Bound<&[Bytes]> {
+    bound.as_ref().map(Vec::as_slice)
 }
 
 /// Ranges that come from IN are equal or apart, never overlapping by part.

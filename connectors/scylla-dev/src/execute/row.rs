@@ -92,7 +92,7 @@ impl RowContext<'_> {
                 }))
             }
             Selector::Element(value, typ, key) => {
-                let key = env.required(key, &|| "collection element".to_owned())?;
+                let BoundValue::Set(key) = env.value(key)? else { return Ok(None) };
                 let value = inner(value)?;
                 Ok(value.and_then(|value| Some(value.slice_ref(filter::element(typ, &value, &key)?))))
             }

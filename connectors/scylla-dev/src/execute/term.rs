@@ -43,6 +43,16 @@ pub(crate) struct Env<'a> {
     pub(crate) values: &'a [BoundValue],
     /// The server's time, microseconds since 1970.
     pub(crate) now: i64,
+    pub(crate) null_keys: NullKeys,
+}
+
+/// What a null is where the value of a key or a bound of keys is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NullKeys {
+    /// A mistake: modifications name their rows.
+    Refused,
+    /// Equal to nothing: SELECT finds nothing.
+    MatchNothing,
 }
 
 impl Env<'_> {
@@ -63,6 +73,18 @@ impl Env<'_> {
         match self.value(term)? {
             BoundValue::Set(bytes) => Ok(bytes),
             BoundValue::Null => Err(DbError::invalid(format!("Invalid null value for {}", what()))),
+            BoundValue::Unset => Err(DbError::invalid(format!("Invalid unset value for {}", what()))),
+        }
+    }
+
+    /// The value of a key column, or of a bound of one; `None` if null, where that matches nothing.
+    pub(crate) fn key(&self, term: &Term, what: &dyn Fn() -> String) -> Result<Option<Bytes>, DbError> {
+        match self.value(term)? {
+            BoundValue::Set(bytes) => Ok(Some(bytes)),
+            BoundValue::Null if self.null_keys == NullKeys::MatchNothing => Ok(None),
+            BoundValue::Null => {
+                Err(DbError::invalid(format!("Invalid null value in condition for {}", what())))
+            }
             BoundValue::Unset => Err(DbError::invalid(format!("Invalid unset value for {}", what()))),
         }
     }

@@ -1,4 +1,5 @@
 //! The syntax tree: what a CQL statement says, before any table or type is looked up.
+use crate::schema::describe::Internals;
 
 /// One parsed statement and its bind variables in the order of their numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +27,30 @@ pub(crate) enum Statement {
     DropTable(Drop),
     CreateType(CreateType),
     DropType(Drop),
+    Describe(Described, Internals),
+}
+
+/// What `DESCRIBE …` is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Described {
+    Cluster,
+    Schema,
+    /// The server's own keyspaces too.
+    FullSchema,
+    Keyspaces,
+    Tables,
+    Types,
+    /// Lists of what this server never has: functions and aggregates.
+    Nothing,
+    /// The session's keyspace if none is named.
+    Keyspace(Option<String>),
+    OnlyKeyspace(Option<String>),
+    Table(TableName),
+    Type(TableName),
+    /// One of what this server never has, and how an error calls it.
+    Absent(&'static str, TableName),
+    /// A keyspace, table or type, whichever has this name.
+    Any(TableName),
 }
 
 /// A table or type name; the keyspace of the session is used where none is given.
@@ -110,6 +135,7 @@ pub(crate) enum Operator {
     Gt,
     Ge,
     In,
+    NotIn,
 }
 
 /// The right side of a relation: one value, or the list in parentheses after IN.

@@ -59,7 +59,7 @@ impl Parser<'_> {
 
     fn right(&mut self, left: Left) -> Result<Relation, ParseError> {
         let operator = self.operator()?;
-        let several = operator == Operator::In && self.accept("(");
+        let several = matches!(operator, Operator::In | Operator::NotIn) && self.accept("(");
         let right = if several {
             Right::Several(self.list_until(")", Self::term)?)
         } else {
@@ -81,7 +81,10 @@ impl Parser<'_> {
                 "contains" => return Err(ParseError::unsupported("CONTAINS")),
                 "like" => return Err(ParseError::unsupported("LIKE")),
                 "is" => return Err(ParseError::unsupported("IS NOT NULL")),
-                "not" => return Err(ParseError::unsupported("NOT IN")),
+                "not" if self.is_word_at(1, "in") => {
+                    self.skip();
+                    Operator::NotIn
+                }
                 _ => return Err(self.unexpected()),
             },
             _ => return Err(self.unexpected()),

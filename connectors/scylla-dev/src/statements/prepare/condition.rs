@@ -132,5 +132,6 @@ pub(super) fn test(operator: Operator) -> Test {
         Operator::Gt => Test::Gt,
         Operator::Ge => Test::Ge,
         Operator::In => Test::In,
+        Operator::NotIn => Test::NotIn,
     }
 }

@@ -3,7 +3,7 @@ mod analysis;
 
 use scylla_cql::frame::response::result::{CollectionType, ColumnType, NativeType};
 
-use super::ast::{Left, Operator, Relation, Right};
+use super::ast::{Left, Operator, Relation, Right, Term as Written};
 use super::{Context, Receiver, column};
 use crate::error::DbError;
 use crate::execute::plan::{Choice, Clustering, Edge, Filter, FilterLeft, Partitions};
@@ -62,7 +62,9 @@ impl Context<'_> {
             None => Partitions::Tokens { lower: tokens.lower, upper: tokens.upper },
         };
         let (clustering, fixed) = analysis.clustering(&partitions)?;
-        let (filters, filtered) = analysis.filters();
+        let by_keys = matches!(partitions, Partitions::Keys(_));
+        let answered = if by_keys { table.partition_columns + fixed + 1 } else { 0 };
+        let (filters, filtered) = analysis.filters(answered);
         Ok(Restrictions { partitions, clustering, fixed, filters, filtering: analysis.filtering, filtered })
     }
 
@@ -94,7 +96,14 @@ impl Context<'_> {
             )));
         }
         if operator == Operator::Ne {
-            return Err(DbError::invalid(format!("Unsupported \"!=\" relation: {name} != …")));
+            return Err(unsupported(operator, &name));
+        }
+        let ordered = !matches!(operator, Operator::Eq | Operator::In | Operator::NotIn);
+        if ordered && matches!(typ, ColumnType::Native(NativeType::Duration)) {
+            return Err(DbError::invalid("Slice restrictions are not supported on duration columns"));
+        }
+        if let Left::Columns(names) = &relation.left {
+            check_tuples(names.len(), &relation.right)?;
         }
         let right = self.choice(table, relation, &name, &typ)?;
         Ok(Resolved { columns, left, operator, right, is_tuple, used: false })
@@ -109,11 +118,11 @@ impl Context<'_> {
         typ: &CqlType,
     ) -> Result<Choice, DbError> {
         match (&relation.right, relation.operator) {
-            (Right::One(term), Operator::In) => {
+            (Right::One(term), Operator::In | Operator::NotIn) => {
                 let inner = name.strip_prefix('(').and_then(|name| name.strip_suffix(')')).unwrap_or(name);
                 let element = Box::new(types::frozen(typ));
                 let list = ColumnType::Collection { frozen: false, typ: CollectionType::List(element) };
-                let receiver = Receiver::new(table, format!("in({inner})"), list);
+                let receiver = Receiver::new(table, format!("{}({inner})", sign(relation.operator)), list);
                 self.term(term, &receiver).map(Choice::List)
             }
             (Right::One(term), _) => {
@@ -155,8 +164,8 @@ impl Context<'_> {
             Operator::Ge => (Some(Edge::Included), None),
             Operator::Lt => (None, Some(Edge::Excluded)),
             Operator::Le => (None, Some(Edge::Included)),
-            Operator::Ne | Operator::In => {
-                return Err(DbError::invalid("Only =, <, <=, > and >= can be used with the token function"));
+            Operator::Ne | Operator::In | Operator::NotIn => {
+                return Err(unsupported(relation.operator, "token"));
             }
         };
         for (edge, bound, which) in [(lower, &mut bounds.lower, "start"), (upper, &mut bounds.upper, "end")] {
@@ -170,6 +179,20 @@ impl Context<'_> {
         }
         Ok(())
     }
+}
+
+/// Tuples as written must have a value for each column.
+fn check_tuples(columns: usize, right: &Right) -> Result<(), DbError> {
+    let tuples = match right {
+        Right::One(term) => std::slice::from_ref(term),
+        Right::Several(terms) => terms,
+    };
+    let wrong = tuples.iter().find_map(|tuple| match tuple {
+        Written::Tuple(values) if values.len() != columns => Some(values.len()),
+        _ => None,
+    });
+    let Some(found) = wrong else { return Ok(()) };
+    Err(DbError::invalid(format!("Expected {columns} elements in value tuple, but got {found}")))
 }
 
 /// Clustering columns that follow each other.
@@ -192,6 +215,10 @@ fn clustering_columns(table: &Table, names: &[String]) -> Result<Vec<usize>, DbE
     Ok(columns)
 }
 
+fn unsupported(operator: Operator, left: &str) -> DbError {
+    DbError::invalid(format!("Unsupported \"{0}\" relation: {left} {0} …", sign(operator)))
+}
+
 fn sign(operator: Operator) -> &'static str {
     match operator {
         Operator::Eq => "=",
@@ -201,5 +228,6 @@ fn sign(operator: Operator) -> &'static str {
         Operator::Gt => ">",
         Operator::Ge => ">=",
         Operator::In => "IN",
+        Operator::NotIn => "NOT IN",
     }
 }

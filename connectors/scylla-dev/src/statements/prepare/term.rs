@@ -6,7 +6,7 @@ use super::ast::Term as Written;
 use super::{Context, Receiver, literal};
 use crate::error::DbError;
 use crate::execute::functions::{self, Function};
-use crate::execute::term::{Env, Shape, Term};
+use crate::execute::term::{Env, NullKeys, Shape, Term};
 use crate::outcome::BoundValue;
 use crate::value::{CqlType, types};
 
@@ -246,7 +246,7 @@ fn fold(term: Term) -> Result<Term, DbError> {
     if !parts.iter().all(Term::is_constant) {
         return Ok(term);
     }
-    match (Env { values: &[], now: 0 }).value(&term)? {
+    match (Env { values: &[], now: 0, null_keys: NullKeys::Refused }).value(&term)? {
         BoundValue::Set(bytes) => Ok(Term::Constant(Some(bytes))),
         BoundValue::Null | BoundValue::Unset => Ok(Term::Constant(None::<Bytes>)),
     }

@@ -39,18 +39,11 @@ impl Analysis<'_> {
         self.relations[at].right.clone()
     }
 
-    /// `=` or IN of this column, if that is all that is said of it.
-    fn equality(&self, column: usize) -> Result<Option<usize>, DbError> {
+    /// `=` or else IN of this column; what more is said of it becomes filters.
+    fn equality(&self, column: usize) -> Option<usize> {
         let all = self.of_column(column);
-        let is_equality = |at: &&usize| matches!(self.relations[**at].operator, Operator::Eq | Operator::In);
-        match (all.iter().find(is_equality), all.len()) {
-            (Some(at), 1) => Ok(Some(*at)),
-            (Some(_), _) => Err(DbError::invalid(format!(
-                "{} cannot be restricted by more than one relation if it includes an Equal",
-                self.name(column)
-            ))),
-            (None, _) => Ok(None),
-        }
+        let find = |operator| all.iter().find(|at| self.relations[**at].operator == operator);
+        find(Operator::Eq).or_else(|| find(Operator::In)).copied()
     }
 
     pub(super) fn partition_keys(&mut self) -> Result<Option<Vec<Choice>>, DbError> {
@@ -58,12 +51,12 @@ impl Analysis<'_> {
         let mut restricted = false;
         for column in 0..self.table.partition_columns {
             restricted |= !self.of_column(column).is_empty();
-            match self.equality(column)? {
+            match self.equality(column) {
                 Some(at) => found.push(at),
                 None if !self.of_column(column).is_empty() => {
                     self.filtering = Some(DbError::invalid(
                         "Only EQ and IN relation are supported on the partition key (unless you use the token() \
-                         function or ALLOW FILTERING)",
+                         function or allow filtering)",
                     ));
                 }
                 None => {}
@@ -102,10 +95,10 @@ impl Analysis<'_> {
                 at += width;
                 continue;
             }
-            match self.equality(at)? {
+            match self.equality(at) {
                 Some(relation) => clustering.prefix.push(Prefix::Column(self.take(relation))),
                 None => {
-                    self.bounds(at, &mut clustering)?;
+                    self.bounds(at, &mut clustering);
                     break;
                 }
             }
@@ -126,13 +119,16 @@ impl Analysis<'_> {
         Ok((clustering, at.min(end) - start))
     }
 
-    fn bounds(&mut self, column: usize, clustering: &mut Clustering) -> Result<(), DbError> {
+    /// The first bound of each side; further ones become filters.
+    fn bounds(&mut self, column: usize, clustering: &mut Clustering) {
         for at in self.of_column(column) {
-            let Choice::One(term) = self.take(at) else { continue };
-            let name = self.name(column).to_owned();
-            set_bound(clustering, self.relations[at].operator, BoundValues::Column(term), &name)?;
+            let Some((bound, edge, _)) = bound_of(clustering, self.relations[at].operator) else { continue };
+            if bound.is_none()
+                && let Choice::One(term) = self.take(at)
+            {
+                *bound = Some((BoundValues::Column(term), edge));
+            }
         }
-        Ok(())
     }
 
     /// Ranges of tuples; where the columns sort in different directions no range of rows is one of tuples.
@@ -145,8 +141,16 @@ impl Analysis<'_> {
             let direction = |column: &usize| self.table.columns[*column].direction;
             let same = relation.columns.iter().all(|column| direction(column) == direction(&first));
             let operator = relation.operator;
-            if same && let Choice::One(term) = self.take(at) {
-                set_bound(clustering, operator, BoundValues::Columns(term), "a multi-column relation")?;
+            let Some((bound, edge, which)) = bound_of(clustering, operator).filter(|_| same) else {
+                continue;
+            };
+            if bound.is_some() {
+                let name = self.name(first);
+                let message = format!("More than one restriction was found for the {which} bound on {name}");
+                return Err(DbError::invalid(message));
+            }
+            if let Choice::One(term) = self.take(at) {
+                *bound = Some((BoundValues::Columns(term), edge));
             }
         }
         Ok(())
@@ -155,7 +159,7 @@ impl Analysis<'_> {
     /// Clustering columns that no range answers because of a gap before them.
     fn check_rest(&mut self, columns: std::ops::Range<usize>, from: usize, clustering: &Clustering) {
         for column in columns {
-            if self.of_column(column).is_empty() || column < from {
+            if self.of_column(column).is_empty() || column <= from {
                 continue;
             }
             let before = self.name(from);
@@ -175,8 +179,8 @@ impl Analysis<'_> {
         }
     }
 
-    /// What no key answers.
-    pub(super) fn filters(&mut self) -> (Vec<Filter>, Vec<String>) {
+    /// What no key answers. More that is said of the first `answered` columns does not have other rows read.
+    pub(super) fn filters(&mut self, answered: usize) -> (Vec<Filter>, Vec<String>) {
         let table = self.table;
         let mut names = Vec::new();
         let mut filters = Vec::new();
@@ -189,7 +193,9 @@ impl Analysis<'_> {
             };
             if let Some(column) = column {
                 names.push(table.columns[column].name.to_string());
-                self.filtering.get_or_insert_with(needs_filtering);
+                if column >= answered || !matches!(relation.left, FilterLeft::Column(_)) {
+                    self.filtering.get_or_insert_with(needs_filtering);
+                }
             }
             let operator = test(relation.operator);
             filters.push(Filter { left: relation.left, operator, right: relation.right });
@@ -198,23 +204,18 @@ impl Analysis<'_> {
     }
 }
 
-fn set_bound(
+/// The bound that an operator of order sets, whether it belongs to the range, and what it is called.
+fn bound_of(
     clustering: &mut Clustering,
     operator: Operator,
-    values: BoundValues,
-    name: &str,
-) -> Result<(), DbError> {
-    let (bound, edge, which) = match operator {
-        Operator::Gt => (&mut clustering.lower, Edge::Excluded, "start"),
-        Operator::Ge => (&mut clustering.lower, Edge::Included, "start"),
-        Operator::Lt => (&mut clustering.upper, Edge::Excluded, "end"),
-        _ => (&mut clustering.upper, Edge::Included, "end"),
-    };
-    if bound.replace((values, edge)).is_some() {
-        let message = format!("More than one restriction was found for the {which} bound on {name}");
-        return Err(DbError::invalid(message));
+) -> Option<(&mut Option<(BoundValues, Edge)>, Edge, &'static str)> {
+    match operator {
+        Operator::Gt => Some((&mut clustering.lower, Edge::Excluded, "start")),
+        Operator::Ge => Some((&mut clustering.lower, Edge::Included, "start")),
+        Operator::Lt => Some((&mut clustering.upper, Edge::Excluded, "end")),
+        Operator::Le => Some((&mut clustering.upper, Edge::Included, "end")),
+        Operator::Eq | Operator::Ne | Operator::In | Operator::NotIn => None,
     }
-    Ok(())
 }
 
 fn needs_filtering() -> DbError {
