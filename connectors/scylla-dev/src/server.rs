@@ -8,12 +8,18 @@ use tokio::task::JoinHandle;
 
 use crate::cdc::generation;
 use crate::clock::Clock;
+use crate::error::DbError;
 use crate::faults::Faults;
+use crate::schema::Layout;
 use crate::storage::Store;
 use crate::system::Node;
 use crate::wire::{self, Login, Server};
 
 const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
+/// While writes are refused for want of memory, and something may have expired.
+const SWEEP_INTERVAL_WHEN_FULL: Duration = Duration::from_millis(10);
+/// Enough for some million small rows.
+const MEMORY: usize = 2 * 1024 * 1024 * 1024;
 /// Rows looked at in one sweep: well under a millisecond of the lock.
 const SWEEP_ROWS: usize = 4096;
 
@@ -31,8 +37,10 @@ pub struct ScyllaDev {
 pub struct Builder {
     listen: SocketAddr,
     vnodes: u16,
+    layout: Layout,
     clock: Clock,
     login: Option<Login>,
+    memory: usize,
 }
 
 impl ScyllaDev {
@@ -41,8 +49,10 @@ impl ScyllaDev {
         Builder {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             vnodes: 4,
+            layout: Layout::default(),
             clock: Clock::system(),
             login: None,
+            memory: MEMORY,
         }
     }
 
@@ -61,9 +71,29 @@ impl ScyllaDev {
         self.server.store.clock().clone()
     }
 
+    /// About what the tables take of memory, bytes; see [`Builder::memory`].
+    pub fn memory_used(&self) -> usize {
+        self.server.store.memory().0
+    }
+
     /// Makes a new generation of CDC streams for writes from `since_millis` (ms since 1970) on.
     pub fn new_generation(&self, since_millis: i64) {
         self.server.store.new_generation(since_millis);
+    }
+
+    /// Splits or merges the tablets of a table, so that its CDC log has `count` streams (rounded up to a power of two)
+    /// for writes from `since_millis` (ms since 1970) on.
+    ///
+    /// # Errors
+    /// When the table is not there, has no CDC log, or is not on tablets.
+    pub fn resize_tablets(
+        &self,
+        keyspace: &str,
+        table: &str,
+        count: u32,
+        since_millis: i64,
+    ) -> Result<(), DbError> {
+        self.server.store.resize_tablets(keyspace, table, count, since_millis)
     }
 
     /// Closes all connections and the port, as if the database were gone. The data stays.
@@ -108,7 +138,23 @@ impl Builder {
         self
     }
 
-    /// How many ranges of the ring the node has, each with a CDC stream: 1 to 256.
+    /// How many shards the node has: 1 to 256. A connection belongs to one, and each has a CDC stream in every range.
+    #[must_use]
+    pub fn shards(mut self, count: u16) -> Self {
+        self.layout.shards = count.clamp(1, 256);
+        self
+    }
+
+    /// New keyspaces are on tablets unless they say otherwise, as in ScyllaDB since 2025.1, and a table in them starts with
+    /// `initial` tablets (rounded up to a power of two), or with ten for each shard if that is 0. Without this call
+    /// they are on vnodes unless they ask for tablets.
+    #[must_use]
+    pub fn tablets(mut self, initial: u32) -> Self {
+        self.layout.tablets = Some(initial);
+        self
+    }
+
+    /// How many ranges of the ring the node has, each with a CDC stream for every shard: 1 to 256.
     #[must_use]
     pub fn vnodes(mut self, count: u16) -> Self {
         self.vnodes = count.clamp(1, 256);
@@ -129,6 +175,15 @@ impl Builder {
         self
     }
 
+    /// What the tables may take of memory, bytes; 2 GiB unless said. Above it writes are answered with
+    /// [`Overloaded`](crate::error::ErrorCode::Overloaded) until something is deleted or expires. It is an estimate of what
+    /// rows, keys and tombstones take, and does not count requests and answers under way.
+    #[must_use]
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.memory = bytes;
+        self
+    }
+
     /// Starts the server; it listens when this returns.
     ///
     /// # Errors
@@ -139,8 +194,9 @@ impl Builder {
         let tokens = generation::range_ends(self.vnodes);
         // "All addresses" is none that a client could connect to.
         let ip = if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
-        let node = Node { address: ip, tokens, ..Node::default() };
+        let node = Node { address: ip, tokens, layout: self.layout, ..Node::default() };
         let store = Arc::new(Store::for_node(self.clock, node));
+        store.limit_memory(self.memory);
         let faults = Faults::new(Arc::clone(&store));
         let server = Arc::new(Server::new(Arc::clone(&store), faults, self.login));
         let accepting = Some(tokio::spawn(wire::accept(listener, Arc::clone(&server))));
@@ -150,8 +206,10 @@ impl Builder {
 }
 
 async fn sweep(store: Arc<Store>) {
+    let mut interval = SWEEP_INTERVAL;
     loop {
-        tokio::time::sleep(SWEEP_INTERVAL).await;
-        store.sweep(SWEEP_ROWS);
+        tokio::time::sleep(interval).await;
+        let full = store.sweep(SWEEP_ROWS);
+        interval = if full { SWEEP_INTERVAL_WHEN_FULL } else { SWEEP_INTERVAL };
     }
 }

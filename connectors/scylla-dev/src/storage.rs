@@ -3,6 +3,7 @@
 //! [`Store`] is what the layers above hold. Reads run under [`Store::read`], writes and everything that reads before it
 //! writes under [`Store::write`]: one lock, held for one statement or one page. Deletions are applied to what they cover
 //! when they arrive and remembered for what arrives late, so reading never looks at tombstones, only at expiry.
+mod budget;
 mod partition;
 mod ranges;
 mod rows;

@@ -2,10 +2,11 @@
 //!
 //! Types are the driver's own [`ColumnType`]. [`order`] turns values into bytes that sort as the values do, which
 //! makes every clustering range a plain byte range; [`collection`] takes collections apart; [`check`] refuses
-//! bytes that are not of their type; [`types`] reads and writes the CQL names of types; [`timeuuid`] makes version-1
+//! bytes that are not of their type; [`identifier`] quotes names; [`types`] reads and writes the CQL names of types; [`timeuuid`] makes version-1
 //! ids.
 pub mod check;
 pub mod collection;
+pub(crate) mod identifier;
 pub mod order;
 pub mod timeuuid;
 pub mod token;

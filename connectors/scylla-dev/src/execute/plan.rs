@@ -5,6 +5,7 @@ use super::functions::Function;
 use super::term::Term;
 use crate::error::DbError;
 use crate::outcome::Specs;
+use crate::schema::describe::Internals;
 use crate::schema::{ColumnDefinition, KeyspaceDefinition, OptionValue, Schema, Table, TableDefinition};
 use crate::value::CqlType;
 
@@ -26,6 +27,34 @@ pub(crate) enum Plan {
     Schema(Box<SchemaChange>),
     Truncate(Arc<Table>),
     Use(Arc<str>),
+    Describe(Box<Description>, Internals),
+}
+
+/// What is described; an empty name is that of no keyspace.
+#[derive(Debug, Clone)]
+pub(crate) enum Description {
+    /// With the owners of the ranges of this keyspace.
+    Cluster {
+        keyspace: Option<String>,
+    },
+    Schema,
+    FullSchema,
+    /// A list: of this keyspace or of all.
+    Keyspaces(Option<String>),
+    Tables(Option<String>),
+    Types(Option<String>),
+    /// A list of what this server never has.
+    Nothing,
+    Keyspace(String),
+    OnlyKeyspace(String),
+    Table(String, String),
+    Type(String, String),
+    /// The keyspace of this name or, in the keyspace it is qualified with or in the session's, the table or type.
+    Any {
+        qualified: Option<String>,
+        here: Option<String>,
+        name: String,
+    },
 }
 
 impl Prepared {
@@ -49,7 +78,9 @@ impl Prepared {
         match &self.plan {
             Plan::Modify(modify) => modify.condition.is_some(),
             Plan::Batch(batch) => batch.statements.iter().any(|modify| modify.condition.is_some()),
-            Plan::Select(_) | Plan::Schema(_) | Plan::Truncate(_) | Plan::Use(_) => false,
+            Plan::Select(_) | Plan::Schema(_) | Plan::Truncate(_) | Plan::Use(_) | Plan::Describe(..) => {
+                false
+            }
         }
     }
 
@@ -60,7 +91,7 @@ impl Prepared {
             Plan::Modify(modify) => schema.is_current(&modify.table),
             Plan::Batch(batch) => batch.statements.iter().all(|modify| schema.is_current(&modify.table)),
             Plan::Truncate(table) => schema.is_current(table),
-            Plan::Schema(_) | Plan::Use(_) => true,
+            Plan::Schema(_) | Plan::Use(_) | Plan::Describe(..) => true,
         }
     }
 }
@@ -255,6 +286,12 @@ pub(crate) enum Condition {
     NotExists,
     Exists,
     Holds(Vec<Filter>),
+}
+
+/// The error of IN where a condition needs one row.
+pub(crate) fn in_of_condition(columns: &str, kind: Kind) -> DbError {
+    let what = if kind == Kind::Delete { "deletions" } else { "updates" };
+    DbError::invalid(format!("IN on the {columns} is not supported with conditional {what}"))
 }
 
 /// A batch in text form.

@@ -3,6 +3,7 @@
 //! Written by hand: no kept crate speaks ScyllaDB's dialect (BYPASS CACHE, USING TIMEOUT, SCYLLA_TIMEUUID_LIST_INDEX), the
 //! places in its messages must be ScyllaDB's, and what is left out must be refused by its name.
 mod ddl;
+mod describe;
 mod modify;
 mod relation;
 mod select;
@@ -12,6 +13,7 @@ mod tests;
 
 use super::ast::{Parsed, Statement, TableName};
 use super::lexer::{Kind, Token, place, tokens};
+use crate::value::identifier::is_reserved;
 
 /// Parses one statement, with or without a semicolon at its end.
 pub(crate) fn parse(text: &str) -> Result<Parsed, ParseError> {
@@ -42,70 +44,6 @@ impl ParseError {
 /// Terms and types nest no deeper than this, so that no text can exhaust the stack.
 const MAX_DEPTH: usize = 50;
 
-/// Whether the word names something only in double quotes.
-fn is_reserved(word: &str) -> bool {
-    matches!(
-        word,
-        "add"
-            | "allow"
-            | "alter"
-            | "and"
-            | "apply"
-            | "asc"
-            | "authorize"
-            | "batch"
-            | "begin"
-            | "by"
-            | "columnfamily"
-            | "create"
-            | "delete"
-            | "desc"
-            | "describe"
-            | "drop"
-            | "entries"
-            | "execute"
-            | "from"
-            | "full"
-            | "grant"
-            | "if"
-            | "in"
-            | "index"
-            | "infinity"
-            | "insert"
-            | "into"
-            | "is"
-            | "keyspace"
-            | "limit"
-            | "materialized"
-            | "modify"
-            | "nan"
-            | "norecursive"
-            | "not"
-            | "null"
-            | "of"
-            | "on"
-            | "or"
-            | "order"
-            | "primary"
-            | "rename"
-            | "revoke"
-            | "schema"
-            | "select"
-            | "set"
-            | "table"
-            | "to"
-            | "token"
-            | "truncate"
-            | "unlogged"
-            | "update"
-            | "use"
-            | "using"
-            | "view"
-            | "where"
-            | "with"
-    )
-}
-
 struct Parser<'text> {
     text: &'text str,
     tokens: Vec<Token>,
@@ -133,9 +71,8 @@ impl Parser<'_> {
                 self.skip();
                 Ok(Statement::Use(self.name()?))
             }
-            "describe" | "desc" | "list" | "grant" | "revoke" => {
-                Err(ParseError::unsupported(&first.to_ascii_uppercase()))
-            }
+            "describe" | "desc" => self.describe(),
+            "list" | "grant" | "revoke" => Err(ParseError::unsupported(&first.to_ascii_uppercase())),
             _ => Err(self.unexpected()),
         }
     }

@@ -4,6 +4,7 @@
 //! WHERE asks for, [`selection`] resolves what is selected; [`select`], [`modify`] and [`schema`] put plans together.
 mod assignment;
 mod condition;
+mod describe;
 mod literal;
 mod modify;
 mod relation;
@@ -77,6 +78,7 @@ impl Context<'_> {
                     .map_err(|_| DbError::invalid(format!("Keyspace '{keyspace}' does not exist")))?;
                 Ok(without_rows(Plan::Use(Arc::clone(&keyspace.name))))
             }
+            Statement::Describe(described, internals) => self.description(described, internals),
             other => self.schema_change(other),
         }
     }

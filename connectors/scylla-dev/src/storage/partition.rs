@@ -2,7 +2,7 @@
 use std::ops::Bound;
 
 use super::ranges::RangeTombstones;
-use super::rows::{Bounds, Rows, Verdict};
+use super::rows::{self, Bounds, Rows, Verdict};
 use crate::mutation::merge::{self, newer};
 use crate::mutation::{Mutation, PackedRow, RowPatch, Tombstone};
 use crate::schema::ClusteringRange;
@@ -22,47 +22,65 @@ struct Tombstones {
     ranges: RangeTombstones,
 }
 
+/// What a sweep did.
+pub(super) struct Swept {
+    /// Rows looked at.
+    pub(super) seen: usize,
+    /// Where to go on, if there are more rows.
+    pub(super) next: Option<Box<[u8]>>,
+    /// Bytes that the partition takes more than before.
+    pub(super) grown: isize,
+}
+
+impl Tombstones {
+    fn size(&self) -> isize {
+        const EACH: usize = 96;
+        (EACH * (1 + self.ranges.len())).cast_signed()
+    }
+}
+
 impl Partition {
-    /// Applies a mutation; the last write wins, so the order of mutations does not matter.
-    pub(super) fn apply(&mut self, mutation: Mutation) {
+    /// Applies a mutation; the last write wins, so the order of mutations does not matter. Gives the bytes that the
+    /// partition takes more than before, as does everything here that changes it.
+    pub(super) fn apply(&mut self, mutation: Mutation) -> isize {
+        let mut grown = 0;
         if let Some(tombstone) = mutation.tombstone {
-            self.delete_all(tombstone);
+            grown += self.delete_all(tombstone);
         }
         for (range, tombstone) in &mutation.range_tombstones {
-            self.delete_range(range, *tombstone);
+            grown += self.delete_range(range, *tombstone);
         }
         if let Some(patch) = mutation.static_row {
             let shadow = self.partition_shadow();
-            self.static_row = match self.static_row.take() {
+            grown += self.change_static_row(|row| match row {
                 Some(existing) => merge::apply(&existing, &patch.pack(), shadow),
                 None => fresh(patch, shadow),
-            };
+            });
         }
         for (key, patch) in mutation.rows {
-            self.write_row(key.0, patch);
+            grown += self.write_row(key.0, patch);
         }
+        grown
     }
 
     /// Drops what expired before `now` and deletions made before `grace` (seconds since 1970), among rows from `from` on,
     /// at most `limit` of them. Gives how many it saw, and the place to go on from, if there are more.
-    pub(super) fn sweep(
-        &mut self,
-        from: &[u8],
-        limit: usize,
-        (now, grace): (u32, u32),
-    ) -> (usize, Option<Box<[u8]>>) {
-        self.static_row =
-            self.static_row.take().and_then(|row| merge::sweep(PackedRow::new(&row), now, grace));
+    pub(super) fn sweep(&mut self, from: &[u8], limit: usize, (now, grace): (u32, u32)) -> Swept {
+        let mut grown =
+            self.change_static_row(|row| row.and_then(|row| merge::sweep(PackedRow::new(&row), now, grace)));
         if let Some(tombstones) = &mut self.tombstones {
+            grown -= tombstones.size();
             tombstones.partition = tombstones.partition.filter(|tombstone| tombstone.deleted_at >= grace);
             tombstones.ranges.forget(i64::MIN, grace);
             if tombstones.partition.is_none() && tombstones.ranges.is_empty() {
                 self.tombstones = None;
+            } else {
+                grown += tombstones.size();
             }
         }
         let mut next = None;
         let mut seen = 0;
-        self.rows.update((Bound::Included(from), Bound::Unbounded), |place, row| {
+        grown += self.rows.update((Bound::Included(from), Bound::Unbounded), |place, row| {
             if seen == limit {
                 next = Some(Box::from(place));
                 return Verdict::Stop;
@@ -75,17 +93,24 @@ impl Partition {
                 Verdict::Keep
             }
         });
-        (seen, next)
+        Swept { seen, next, grown }
     }
 
     /// Removes all cells of these columns.
-    pub(super) fn drop_columns(&mut self, dropped: &[u16]) {
-        if let Some(row) = &mut self.static_row {
-            *row = merge::without_columns(PackedRow::new(row), dropped);
-        }
-        self.rows.update((Bound::Unbounded, Bound::Unbounded), |_, row| {
-            Verdict::Replace(Some(merge::without_columns(PackedRow::new(row), dropped)))
-        });
+    pub(super) fn drop_columns(&mut self, dropped: &[u16]) -> isize {
+        let without = |row: &[u8]| Some(merge::without_columns(PackedRow::new(row), dropped));
+        self.change_static_row(|row| row.and_then(|row| without(&row)))
+            + self.rows.update((Bound::Unbounded, Bound::Unbounded), |_, row| Verdict::Replace(without(row)))
+    }
+
+    /// About what its content takes of memory, bytes.
+    pub(super) fn size(&self) -> isize {
+        let rows: isize = self
+            .rows
+            .range((Bound::Unbounded, Bound::Unbounded))
+            .map(|(place, row)| rows::size(place, row))
+            .sum();
+        rows + self.static_size() + self.tombstones.as_ref().map_or(0, |tombstones| tombstones.size())
     }
 
     /// Whether there is nothing left to keep.
@@ -93,40 +118,59 @@ impl Partition {
         self.rows.is_empty() && self.static_row.is_none() && self.tombstones.is_none()
     }
 
-    fn write_row(&mut self, key: Vec<u8>, patch: RowPatch) {
+    fn write_row(&mut self, key: Vec<u8>, patch: RowPatch) -> isize {
         let shadow = self.shadow(&key);
         match self.rows.get_mut(&key) {
             Some(existing) => match merge::apply(existing, &patch.pack(), shadow) {
-                Some(row) => *existing = row,
+                Some(row) => {
+                    let grown = row.len().cast_signed() - existing.len().cast_signed();
+                    *existing = row;
+                    grown
+                }
                 None => self.rows.remove(&key),
             },
-            None => {
-                if let Some(row) = fresh(patch, shadow) {
-                    self.rows.insert(key.into_boxed_slice(), row);
-                }
-            }
+            None => fresh(patch, shadow).map_or(0, |row| self.rows.insert(key.into_boxed_slice(), row)),
         }
     }
 
-    fn delete_all(&mut self, tombstone: Tombstone) {
-        let tombstones = self.tombstones.get_or_insert_default();
-        tombstones.partition = newer(tombstones.partition, Some(tombstone));
-        tombstones.ranges.forget(tombstone.timestamp, 0);
-        self.static_row =
-            self.static_row.take().and_then(|row| merge::purge(PackedRow::new(&row), tombstone.timestamp));
-        self.purge_rows(&ClusteringRange::all(), tombstone.timestamp);
+    fn change_static_row(&mut self, change: impl FnOnce(Option<Box<[u8]>>) -> Option<Box<[u8]>>) -> isize {
+        let before = self.static_size();
+        self.static_row = change(self.static_row.take());
+        self.static_size() - before
     }
 
-    fn delete_range(&mut self, range: &ClusteringRange, tombstone: Tombstone) {
+    fn static_size(&self) -> isize {
+        self.static_row.as_ref().map_or(0, |row| rows::size(&[], row))
+    }
+
+    fn delete_all(&mut self, tombstone: Tombstone) -> isize {
+        let grown = self.change_tombstones(|tombstones| {
+            tombstones.partition = newer(tombstones.partition, Some(tombstone));
+            tombstones.ranges.forget(tombstone.timestamp, 0);
+        });
+        let purge = |row: &[u8]| merge::purge(PackedRow::new(row), tombstone.timestamp);
+        grown
+            + self.change_static_row(|row| row.and_then(|row| purge(&row)))
+            + self.purge_rows(&ClusteringRange::all(), tombstone.timestamp)
+    }
+
+    fn delete_range(&mut self, range: &ClusteringRange, tombstone: Tombstone) -> isize {
         if range.is_empty() || tombstone.timestamp <= self.partition_shadow() {
-            return;
+            return 0;
         }
-        self.tombstones.get_or_insert_default().ranges.add(range, tombstone);
-        self.purge_rows(range, tombstone.timestamp);
+        self.change_tombstones(|tombstones| tombstones.ranges.add(range, tombstone))
+            + self.purge_rows(range, tombstone.timestamp)
     }
 
-    fn purge_rows(&mut self, range: &ClusteringRange, shadow: i64) {
-        self.rows.update(bounds(range), |_, row| Verdict::Replace(merge::purge(PackedRow::new(row), shadow)));
+    fn change_tombstones(&mut self, change: impl FnOnce(&mut Tombstones)) -> isize {
+        let before = self.tombstones.as_ref().map_or(0, |tombstones| tombstones.size());
+        let tombstones = self.tombstones.get_or_insert_default();
+        change(tombstones);
+        tombstones.size() - before
+    }
+
+    fn purge_rows(&mut self, range: &ClusteringRange, shadow: i64) -> isize {
+        self.rows.update(bounds(range), |_, row| Verdict::Replace(merge::purge(PackedRow::new(row), shadow)))
     }
 
     fn partition_shadow(&self) -> i64 {

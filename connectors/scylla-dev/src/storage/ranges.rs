@@ -58,6 +58,10 @@ impl RangeTombstones {
         self.0.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     fn put(&mut self, start: Vec<u8>, end: Option<Vec<u8>>, tombstone: Tombstone) {
         if end.as_ref().is_none_or(|end| start < *end) {
             self.0.insert(start, (end, tombstone));

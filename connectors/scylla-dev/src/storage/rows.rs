@@ -15,6 +15,12 @@ pub(super) enum Rows {
     Many(BTreeMap<Box<[u8]>, Box<[u8]>>),
 }
 
+/// About what a row takes of memory, bytes: itself, its place, and what holds the two.
+pub(super) fn size(place: &[u8], row: &[u8]) -> isize {
+    const HELD: usize = 64;
+    (place.len() + row.len() + HELD).cast_signed()
+}
+
 /// A half-open range of places.
 pub(super) type Bounds<'b> = (Bound<&'b [u8]>, Bound<&'b [u8]>);
 
@@ -41,8 +47,9 @@ impl Rows {
         }
     }
 
-    /// Adds a row where there is none.
-    pub(super) fn insert(&mut self, place: Box<[u8]>, row: Box<[u8]>) {
+    /// Adds a row where there is none. Gives the bytes it takes.
+    pub(super) fn insert(&mut self, place: Box<[u8]>, row: Box<[u8]>) -> isize {
+        let grown = size(&place, &row);
         match self {
             Self::Few(entry @ None) => *entry = Some((place, row)),
             Self::Few(entry) => {
@@ -50,13 +57,16 @@ impl Rows {
             }
             Self::Many(rows) => drop(rows.insert(place, row)),
         }
+        grown
     }
 
-    pub(super) fn remove(&mut self, place: &[u8]) {
-        match self {
-            Self::Few(entry) => drop(entry.take_if(|(only, _)| **only == *place)),
-            Self::Many(rows) => drop(rows.remove(place)),
-        }
+    /// Gives the bytes it took, as a negative number.
+    pub(super) fn remove(&mut self, place: &[u8]) -> isize {
+        let gone = match self {
+            Self::Few(entry) => entry.take_if(|(only, _)| **only == *place).map(|(_, row)| row),
+            Self::Many(rows) => rows.remove(place),
+        };
+        gone.map_or(0, |row| -size(place, &row))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -73,13 +83,22 @@ impl Rows {
         }
     }
 
-    /// Goes over the rows of a range in order; what `visit` answers is what becomes of the row.
-    pub(super) fn update(&mut self, bounds: Bounds<'_>, mut visit: impl FnMut(&[u8], &[u8]) -> Verdict) {
+    /// Goes over the rows of a range in order; what `visit` answers is what becomes of the row. Gives the bytes that the
+    /// rows take more than before.
+    pub(super) fn update(
+        &mut self,
+        bounds: Bounds<'_>,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Verdict,
+    ) -> isize {
+        let mut grown = 0;
         let mut gone: Vec<Box<[u8]>> = Vec::new();
         let mut goes_on = |place: &[u8], row: &mut Box<[u8]>| {
             match visit(place, row) {
                 Verdict::Keep => {}
-                Verdict::Replace(Some(rest)) => *row = rest,
+                Verdict::Replace(Some(rest)) => {
+                    grown += size(place, &rest) - size(place, row);
+                    *row = rest;
+                }
                 Verdict::Replace(None) => gone.push(Box::from(place)),
                 Verdict::Stop => return false,
             }
@@ -100,8 +119,9 @@ impl Rows {
             }
         }
         for place in gone {
-            self.remove(&place);
+            grown += self.remove(&place);
         }
+        grown
     }
 }
 

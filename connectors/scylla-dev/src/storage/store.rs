@@ -4,15 +4,17 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use super::budget::Budget;
 use super::sweep::Cursor;
 use super::tables::Tables;
 use super::view::Snapshot;
 use crate::cdc::generation::{Generation, Generations};
+use crate::cdc::streams::Streams;
 use crate::cdc::{self, Recorder};
 use crate::clock::Clock;
 use crate::error::DbError;
 use crate::mutation::Mutation;
-use crate::schema::{Schema, Table, TableId};
+use crate::schema::{Schema, Table, TableId, log_name};
 use crate::system::{self, Node};
 
 /// Timestamps further ahead of the clock than this mean that the clock was moved back, µs.
@@ -29,6 +31,7 @@ pub struct Store {
     salt: AtomicU64,
     /// When the next held-back log rows become readable, µs since 1970.
     next_release: AtomicI64,
+    budget: Budget,
 }
 
 /// What the lock guards.
@@ -36,7 +39,7 @@ pub struct Store {
 pub(super) struct Data {
     pub(super) tables: Tables,
     pub(super) cursor: Cursor,
-    generations: Generations,
+    streams: Streams,
     late: Vec<LateLog>,
     /// Log rows held back, by the time at which they become readable.
     held_back: BTreeMap<i64, Vec<Mutation>>,
@@ -76,10 +79,13 @@ impl Store {
             last_timestamp: AtomicI64::new(i64::MIN),
             salt: AtomicU64::new(seed),
             next_release: AtomicI64::new(i64::MAX),
+            budget: Budget::unlimited(),
         };
-        let first = Generation::new(store.clock.micros() / 1000, &store.node.tokens, || store.salt());
-        store.lock().generations.add(first);
-        let installed = store.change_schema(system::create);
+        store.lock().streams.add(store.generation(store.clock.micros() / 1000));
+        let installed = store.change_schema(|schema| {
+            schema.layout = store.node.layout;
+            system::create(schema)
+        });
         installed.expect("the definitions of the system tables are constant and checked by a test");
         store
     }
@@ -100,6 +106,7 @@ impl Store {
         next.version = uuid::Uuid::new_v4();
         let mut data = self.lock();
         data.tables.follow(&current, &next);
+        data.streams.follow((&current, &next), self.clock.micros() / 1000, || self.salt());
         *current = Arc::new(next);
         self.describe(&current, &mut data);
         Ok(result)
@@ -127,7 +134,7 @@ impl Store {
 
     /// Removes all rows of a table. Its CDC log stays as it is.
     pub fn truncate(&self, table: &Table) {
-        self.lock().tables.slot(table.id).clear();
+        self.lock().tables.clear(table.id);
     }
 
     /// A write timestamp, µs since 1970: the clock's time, or one more than the last one if that was given out already.
@@ -147,18 +154,46 @@ impl Store {
         &self.clock
     }
 
-    /// All stream generations, oldest first.
+    /// The node it plays.
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The stream generations of tables on vnodes, oldest first.
     pub fn generations(&self) -> Generations {
-        self.data.read().unwrap_or_else(PoisonError::into_inner).generations.clone()
+        self.data.read().unwrap_or_else(PoisonError::into_inner).streams.vnodes().clone()
     }
 
     /// Makes a new stream generation for writes from `since_millis` (ms since 1970) on, as a change of the ring would.
     pub fn new_generation(&self, since_millis: i64) {
-        let generation = Generation::new(since_millis, &self.node.tokens, || self.salt());
         let schema = self.schema();
         let mut data = self.lock();
-        data.generations.add(generation);
+        data.streams.add(self.generation(since_millis));
         self.describe(&schema, &mut data);
+    }
+
+    /// Splits or merges the tablets of a table, so that its CDC log has `count` streams (rounded up to a power of two)
+    /// for writes from `since_millis` (ms since 1970) on.
+    ///
+    /// # Errors
+    /// When the table is not there, has no CDC log, or is not on tablets.
+    pub fn resize_tablets(
+        &self,
+        keyspace: &str,
+        table: &str,
+        count: u32,
+        since_millis: i64,
+    ) -> Result<(), DbError> {
+        let schema = self.schema();
+        let log = schema.table(keyspace, &log_name(table))?;
+        let mut data = self.lock();
+        data.streams.resize(log, count.next_power_of_two(), since_millis, || self.salt())?;
+        self.describe(&schema, &mut data);
+        Ok(())
+    }
+
+    fn generation(&self, since_millis: i64) -> Generation {
+        Generation::of_vnodes(since_millis, &self.node.tokens, self.node.layout.shards, || self.salt())
     }
 
     /// Holds back the log rows of the next `writes` statements on a table for `delay`.
@@ -168,16 +203,37 @@ impl Store {
         self.lock().late.push(LateLog { keyspace, table, writes, delay_micros });
     }
 
-    /// Forgets what has expired, among the next `rows` rows of a walk through all tables.
-    pub(crate) fn sweep(&self, rows: usize) {
+    /// Refuses writes while the tables take more than this of memory.
+    pub(crate) fn limit_memory(&self, bytes: usize) {
+        self.budget.set(bytes);
+    }
+
+    /// What the tables take of memory, and what they may take, bytes.
+    pub(crate) fn memory(&self) -> (usize, usize) {
+        let data = self.data.read().unwrap_or_else(PoisonError::into_inner);
+        (data.tables.bytes(), self.budget.bytes())
+    }
+
+    /// Whether the bytes counted along the way are those that are there.
+    #[cfg(test)]
+    pub(crate) fn assert_counted(&self) {
+        let data = self.data.read().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(data.tables.bytes().cast_signed(), data.tables.recount());
+    }
+
+    /// Forgets what has expired, among the next `rows` rows of a walk through all tables. Gives whether the memory
+    /// budget is still spent after that.
+    pub(crate) fn sweep(&self, rows: usize) -> bool {
         let schema = self.schema();
-        self.lock().sweep(&schema, rows, self.clock.seconds());
+        let mut data = self.lock();
+        data.sweep(&schema, rows, self.clock.seconds());
+        self.budget.is_spent(data.tables.bytes())
     }
 
     /// Writes the system tables anew.
     fn describe(&self, schema: &Schema, data: &mut Data) {
-        for (table, mutations) in system::describe(schema, &self.node, &data.generations) {
-            data.tables.slot(table).clear();
+        for (table, mutations) in system::describe(schema, &self.node, &data.streams) {
+            data.tables.clear(table);
             mutations.into_iter().for_each(|mutation| data.tables.apply(mutation));
         }
     }
@@ -218,12 +274,10 @@ impl Transaction<'_> {
     /// Applies the mutations of one statement or batch, and what the CDC logs record of them: all or, if there is an
     /// error, none.
     pub fn apply(&mut self, mutations: Vec<Mutation>) -> Result<(), DbError> {
+        self.store.budget.check(self.data.tables.bytes(), &mutations)?;
         let mutations = cdc::gather(mutations);
-        let recorder = Recorder {
-            generations: &self.data.generations,
-            micros: self.micros,
-            salt: &|| self.store.salt(),
-        };
+        let recorder =
+            Recorder { streams: &self.data.streams, micros: self.micros, salt: &|| self.store.salt() };
         let mut recorded = Vec::new();
         for mutation in mutations.iter().filter(|mutation| mutation.table.cdc_log.is_some()) {
             let tables = &self.data.tables;

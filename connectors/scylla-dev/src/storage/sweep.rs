@@ -32,24 +32,17 @@ impl Data {
 
     /// `false` when the rows ran out before the table did.
     fn sweep_table(&mut self, table: TableId, rows: &mut usize, times: (u32, u32)) -> bool {
-        let partitions = self.tables.slot(table);
         loop {
             let start = self.cursor.partition.take().map_or(Bound::Unbounded, Bound::Included);
-            let mut walk = partitions.range_mut((start, Bound::Unbounded));
-            let Some((key, partition)) = walk.next() else {
+            let from = std::mem::take(&mut self.cursor.row);
+            let swept = self.tables.sweep(table, start, |partition| partition.sweep(&from, *rows, times));
+            let Some((key, swept, next)) = swept else {
                 return true;
             };
-            let from = std::mem::take(&mut self.cursor.row);
-            let (seen, rest) = partition.sweep(&from, *rows, times);
-            *rows = rows.saturating_sub(seen + 1);
-            let key = key.clone();
-            let next =
-                if rest.is_some() { Some(key.clone()) } else { walk.next().map(|(next, _)| next.clone()) };
-            if partition_is_empty(partitions, &key) {
-                partitions.remove(&key);
-            }
-            self.cursor.row = rest.unwrap_or_default();
-            self.cursor.partition = next;
+            *rows = rows.saturating_sub(swept.seen + 1);
+            // A partition with rows left is gone on with.
+            self.cursor.partition = if swept.next.is_some() { Some(key) } else { next };
+            self.cursor.row = swept.next.unwrap_or_default();
             if self.cursor.partition.is_none() {
                 return true;
             }
@@ -58,8 +51,4 @@ impl Data {
             }
         }
     }
-}
-
-fn partition_is_empty(partitions: &super::tables::Partitions, key: &PartitionKey) -> bool {
-    partitions.get(key).is_some_and(super::partition::Partition::is_empty)
 }

@@ -1,41 +1,95 @@
 //! The partitions of all tables.
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use bytes::Bytes;
 
-use super::partition::Partition;
+use super::partition::{Partition, Swept};
 use crate::mutation::Mutation;
 use crate::schema::{PartitionKey, Schema, TableId};
 
 /// The partitions of one table in token order.
 pub(super) type Partitions = BTreeMap<PartitionKey, Partition>;
 
+/// About what a partition takes of memory besides its content.
+fn frame_size(key: &PartitionKey) -> isize {
+    const HELD: usize = 192;
+    (key.bytes.len() + HELD).cast_signed()
+}
+
 /// Partitions by table.
 #[derive(Debug, Default)]
-pub(super) struct Tables(Vec<Option<Partitions>>);
+pub(super) struct Tables {
+    slots: Vec<Option<Partitions>>,
+    /// About what all of it takes of memory.
+    bytes: isize,
+}
 
 impl Tables {
     pub(super) fn get(&self, table: TableId) -> Option<&Partitions> {
-        self.0.get(table.0 as usize)?.as_ref()
+        self.slots.get(table.0 as usize)?.as_ref()
     }
 
-    pub(super) fn slot(&mut self, table: TableId) -> &mut Partitions {
+    fn slot(&mut self, table: TableId) -> (&mut Partitions, &mut isize) {
         let index = table.0 as usize;
-        if self.0.len() <= index {
-            self.0.resize_with(index + 1, || None);
+        if self.slots.len() <= index {
+            self.slots.resize_with(index + 1, || None);
         }
-        self.0[index].get_or_insert_default()
+        (self.slots[index].get_or_insert_default(), &mut self.bytes)
+    }
+
+    /// About what all of it takes of memory.
+    pub(super) fn bytes(&self) -> usize {
+        usize::try_from(self.bytes).unwrap_or(0)
+    }
+
+    /// The same counted anew.
+    #[cfg(test)]
+    pub(super) fn recount(&self) -> isize {
+        let partitions = self.slots.iter().flatten().flatten();
+        partitions.map(|(key, partition)| frame_size(key) + partition.size()).sum()
     }
 
     pub(super) fn apply(&mut self, mutation: Mutation) {
-        let partitions = self.slot(mutation.table.id);
+        let (partitions, bytes) = self.slot(mutation.table.id);
         if let Some(partition) = partitions.get_mut(&mutation.key) {
-            return partition.apply(mutation);
+            *bytes += partition.apply(mutation);
+            return;
         }
         // The key may be a slice of a whole frame, which must not live as long as the partition.
-        let bytes = Bytes::copy_from_slice(&mutation.key.bytes);
-        let key = PartitionKey { token: mutation.key.token, bytes };
-        partitions.entry(key).or_default().apply(mutation);
+        let key = Bytes::copy_from_slice(&mutation.key.bytes);
+        let key = PartitionKey { token: mutation.key.token, bytes: key };
+        *bytes += frame_size(&key) + partitions.entry(key).or_default().apply(mutation);
+    }
+
+    /// Removes all rows of a table.
+    pub(super) fn clear(&mut self, table: TableId) {
+        if let Some(partitions) = self.slots.get_mut(table.0 as usize).and_then(Option::take) {
+            self.bytes -=
+                partitions.iter().map(|(key, partition)| frame_size(key) + partition.size()).sum::<isize>();
+        }
+    }
+
+    /// Sweeps the first partition from `start` on; see [`Partition::sweep`]. Gives its key as well, and that of the next
+    /// partition.
+    pub(super) fn sweep(
+        &mut self,
+        table: TableId,
+        start: Bound<PartitionKey>,
+        sweep: impl FnOnce(&mut Partition) -> Swept,
+    ) -> Option<(PartitionKey, Swept, Option<PartitionKey>)> {
+        let (partitions, bytes) = self.slot(table);
+        let mut walk = partitions.range_mut((start, Bound::Unbounded));
+        let (key, partition) = walk.next()?;
+        let swept = sweep(partition);
+        *bytes += swept.grown;
+        let (key, empty) = (key.clone(), partition.is_empty());
+        let next = walk.next().map(|(next, _)| next.clone());
+        if empty {
+            partitions.remove(&key);
+            *bytes -= frame_size(&key);
+        }
+        Some((key, swept, next))
     }
 
     /// The packed row at `place`, or the static row.
@@ -51,16 +105,16 @@ impl Tables {
     pub(super) fn follow(&mut self, current: &Schema, next: &Schema) {
         for before in current.tables() {
             let Some(after) = next.tables().find(|table| table.id == before.id) else {
-                if let Some(slot) = self.0.get_mut(before.id.0 as usize) {
-                    *slot = None;
-                }
+                self.clear(before.id);
                 continue;
             };
             let kept = |id: u16| after.columns.iter().any(|column| column.id == id);
             let dropped: Vec<u16> =
                 before.columns.iter().map(|column| column.id).filter(|id| !kept(*id)).collect();
             if !dropped.is_empty() {
-                self.slot(before.id).values_mut().for_each(|partition| partition.drop_columns(&dropped));
+                let (partitions, bytes) = self.slot(before.id);
+                *bytes +=
+                    partitions.values_mut().map(|partition| partition.drop_columns(&dropped)).sum::<isize>();
             }
         }
     }

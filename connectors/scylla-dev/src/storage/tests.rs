@@ -39,8 +39,10 @@ fn table(store: &Store, options: TableOptions) -> Arc<Table> {
         column("v", ColumnKind::Regular),
         column("w", ColumnKind::Regular),
     ];
-    let replication = [("class".to_owned(), "SimpleStrategy".to_owned())].into();
-    let keyspace = KeyspaceDefinition { name: "ks".to_owned(), replication, durable_writes: true };
+    let replication = [("class", "NetworkTopologyStrategy"), ("replication_factor", "1")];
+    let replication = replication.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let keyspace =
+        KeyspaceDefinition { name: "ks".to_owned(), replication, durable_writes: true, tablets: None };
     let definition = TableDefinition { keyspace: "ks".to_owned(), name: "t".to_owned(), columns, options };
     store
         .change_schema(|schema| {
@@ -382,6 +384,6 @@ fn expired_rows_and_old_deletions_are_really_removed() {
     clock.advance(Duration::from_secs(864_001));
     assert_eq!(contents(&store, &table), Vec::<String>::new());
     // One row at a time gets there too.
-    (0..500).for_each(|_| store.sweep(1));
+    (0..500).for_each(|_| drop(store.sweep(1)));
     assert_eq!(partitions(&store), 0);
 }

@@ -1,20 +1,22 @@
 //! `system.local`, `system.peers` and `system.versions`.
 use super::Node;
 use super::row::{Writer, elements, inet, int, text, uuid};
+use crate::cdc::sharding::IGNORED_BITS;
+use crate::schema::DATACENTER;
 
 pub(super) fn write(writer: &mut Writer<'_>, node: &Node) {
     let local = vec![
         ("key", text("local")),
         ("bootstrapped", text("COMPLETED")),
         ("broadcast_address", inet(node.address)),
-        ("cluster_name", text("scylla-dev")),
+        ("cluster_name", text(super::CLUSTER)),
         ("cql_version", text("3.3.1")),
-        ("data_center", text("datacenter1")),
+        ("data_center", text(DATACENTER)),
         ("gossip_generation", int(1)),
         ("host_id", uuid(node.host_id)),
         ("listen_address", inet(node.address)),
         ("native_protocol_version", text("4")),
-        ("partitioner", text("org.apache.cassandra.dht.Murmur3Partitioner")),
+        ("partitioner", text(super::PARTITIONER)),
         ("rack", text("rack1")),
         // The Cassandra release that ScyllaDB names as its like.
         ("release_version", text("3.0.8")),
@@ -23,8 +25,8 @@ pub(super) fn write(writer: &mut Writer<'_>, node: &Node) {
         ("supported_features", text("")),
         ("tokens", elements(sorted_texts(&node.tokens).iter().map(text))),
         ("scylla_cpu_sharding_algorithm", text("biased-token-round-robin")),
-        ("scylla_nr_shards", int(1)),
-        ("scylla_msb_ignore", int(12)),
+        ("scylla_nr_shards", int(i32::from(node.layout.shards))),
+        ("scylla_msb_ignore", int(IGNORED_BITS as i32)),
     ];
     writer.rows("system", "local", [local]);
     let version = vec![

@@ -7,6 +7,7 @@ use bytes::BufMut;
 use scylla_cql::frame::response::result::{CollectionType, ColumnType, NativeType, UserDefinedType};
 
 use super::CqlType;
+use super::identifier::quoted;
 use crate::error::DbError;
 
 const NATIVE: [(&str, NativeType, u16); 21] = [
@@ -47,17 +48,10 @@ pub fn name(typ: &ColumnType<'_>) -> String {
             .map_or_else(|| format!("{native:?}").to_lowercase(), |(name, ..)| (*name).to_owned()),
         ColumnType::Collection { frozen, typ } => freeze(*frozen, collection_name(typ)),
         ColumnType::Tuple(items) => freeze(true, format!("tuple<{}>", names(items.iter()))),
-        ColumnType::UserDefinedType { frozen, definition } => freeze(*frozen, identifier(&definition.name)),
+        ColumnType::UserDefinedType { frozen, definition } => freeze(*frozen, quoted(&definition.name)),
         ColumnType::Vector { typ, dimensions } => format!("vector<{}, {dimensions}>", name(typ)),
         other => format!("{other:?}"),
     }
-}
-
-/// A name as CQL needs it to be written: quoted unless it is plain lower case.
-pub fn identifier(name: &str) -> String {
-    let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 fn collection_name(typ: &CollectionType<'_>) -> String {
@@ -148,9 +142,10 @@ fn write_udt(definition: &UserDefinedType<'_>, out: &mut impl BufMut) {
     }
 }
 
-/// Names are at most 48 characters long in CQL, so their length fits.
+/// Writes a `[string]`; what would not fit is cut off.
 pub(crate) fn put_name(name: &str, out: &mut impl BufMut) {
-    out.put_u16(u16::try_from(name.len()).unwrap_or(0));
+    let name = &name[..name.floor_char_boundary(usize::from(u16::MAX))];
+    out.put_u16(u16::try_from(name.len()).unwrap_or(u16::MAX));
     out.put_slice(name.as_bytes());
 }
 

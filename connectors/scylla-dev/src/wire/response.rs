@@ -46,8 +46,7 @@ pub(super) fn supported(out: &mut BytesMut) {
 
 pub(super) fn error(out: &mut BytesMut, error: &DbError) {
     out.put_i32(error.code.number());
-    let text = &error.message[..error.message.floor_char_boundary(usize::from(u16::MAX))];
-    put_name(text, out);
+    put_name(&error.message, out);
     error.code.write_details(out);
 }
 

@@ -5,9 +5,11 @@
 mod bad_clients;
 mod cdc_log;
 mod cdc_reader;
+mod describe;
 mod driver;
 mod faults;
 mod login;
+mod memory;
 mod system_tables;
 
 use std::time::Duration;

@@ -15,7 +15,7 @@ const TABLES: [&str; 3] = [
     "CREATE TABLE o (a blob, b varint, v set<uuid>, PRIMARY KEY ((a, b)))",
 ];
 
-const STATEMENTS: [&str; 18] = [
+const STATEMENTS: [&str; 22] = [
     "SELECT * FROM t WHERE k = ? AND c > ? AND c <= 5 ORDER BY c DESC PER PARTITION LIMIT ? LIMIT 7 ALLOW FILTERING",
     "SELECT DISTINCT k , s FROM t WHERE token ( k ) > token ( ? ) AND token ( k ) <= ? LIMIT ?",
     "SELECT k , c , count ( * ) , sum ( v ) , avg ( x ) , min ( id ) , m [ ? ] , p . street FROM t WHERE k IN ?",
@@ -35,6 +35,10 @@ const STATEMENTS: [&str; 18] = [
     "BEGIN BATCH UPDATE t SET v = ? WHERE k = 1 AND c = 2 AND d = 'x' IF v = ? ; DELETE FROM t WHERE k = 1 ; \
      INSERT INTO o ( a , b ) VALUES ( ? , 1 ) APPLY BATCH",
     "ALTER TABLE t ADD y int",
+    "ALTER TABLE t DROP v",
+    "TRUNCATE TABLE o",
+    "DESCRIBE FULL SCHEMA",
+    "DESC ONLY KEYSPACE ks WITH INTERNALS ;",
 ];
 
 /// A change of one word: its place, and what stands there instead.
@@ -57,7 +61,9 @@ fn value() -> impl Strategy<Value = BoundValue> {
 fn every_statement_gets_an_answer() {
     use std::cell::Cell;
     let db = Database::new(&TABLES);
-    let cases = Config { cases: 3000, failure_persistence: None, ..Config::default() };
+    let cases = Config { failure_persistence: None, ..Config::default() };
+    // As many again as proptest's own number, which PROPTEST_CASES sets, for a long run.
+    let cases = Config { cases: cases.cases.saturating_mul(12), ..cases };
     let strategy = (any::<Index>(), vec(damage(), 0..3), vec(value(), 12), vec(any::<u8>(), 0..60));
     let answered = Cell::new(0);
     let result = TestRunner::new(cases).run(&strategy, |(which, damages, values, state)| {
@@ -81,6 +87,8 @@ fn every_statement_gets_an_answer() {
         answered.set(answered.get() + usize::from(db.execute(&text, values, &options).is_ok()));
         answered
             .set(answered.get() + usize::from(db.execute(&text, values, &QueryOptions::default()).is_ok()));
+        db.store.sweep(10);
+        db.store.assert_counted();
         Ok(())
     });
     result.expect("no panic");
