@@ -15,9 +15,15 @@ struct Arguments {
     /// Where to listen; port 0 lets the system choose one.
     #[arg(long, default_value = "127.0.0.1:9042")]
     listen: SocketAddr,
-    /// How many ranges of the ring the node has, each with a CDC stream.
+    /// How many ranges of the ring the node has, each with a CDC stream for every shard.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     vnodes: u16,
+    /// How many shards the node has.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    shards: u16,
+    /// Put new keyspaces on tablets unless they say otherwise, and start their tables with so many (0: ten a shard).
+    #[arg(long, value_name = "INITIAL", num_args = 0..=1, default_missing_value = "0")]
+    tablets: Option<u32>,
     /// Clients must log in as this user; without it nobody is asked.
     #[arg(long)]
     user: Option<String>,
@@ -32,7 +38,11 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = Arguments::parse();
-    let mut builder = ScyllaDev::builder().listen(arguments.listen).vnodes(arguments.vnodes);
+    let mut builder =
+        ScyllaDev::builder().listen(arguments.listen).vnodes(arguments.vnodes).shards(arguments.shards);
+    if let Some(initial) = arguments.tablets {
+        builder = builder.tablets(initial);
+    }
     if let Some(user) = arguments.user.take() {
         builder = builder.password(user, password(&arguments)?);
     }

@@ -1,8 +1,9 @@
 //! What one statement or batch does to one partition, split by write timestamp.
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::mutation::{Mutation, RowPatch};
+use crate::mutation::{CellKind, Mutation, RowPatch};
 
 /// Joins mutations of the same partition, as one statement or batch is logged as a whole.
 pub(crate) fn gather(mutations: Vec<Mutation>) -> Vec<Mutation> {
@@ -39,7 +40,13 @@ fn tidy(mut mutation: Mutation) -> Mutation {
         row.sort();
     }
     mutation.rows.iter_mut().for_each(|(_, patch)| patch.sort());
-    if mutation.rows.len() < 2 || mutation.table.cdc_log.is_none() {
+    if mutation.table.cdc_log.is_none() {
+        return mutation;
+    }
+    mutation.static_row.take_if(|patch| patch.row().is_empty());
+    mutation.rows.retain(|(_, patch)| !patch.row().is_empty());
+    mutation.range_tombstones.sort_by(|(left, _), (right, _)| left.start.cmp(&right.start));
+    if mutation.rows.len() < 2 {
         return mutation;
     }
     let deletes = |patch: &RowPatch| patch.row().tombstone().is_some();
@@ -58,45 +65,81 @@ fn tidy(mut mutation: Mutation) -> Mutation {
     mutation
 }
 
-/// The mutation cut by write timestamp, oldest first. A collection that is assigned is cleared one
-/// microsecond earlier, and that counts as the statement's time.
-pub(super) fn by_timestamp(mutation: &Mutation) -> Vec<(i64, std::borrow::Cow<'_, Mutation>)> {
-    use std::borrow::Cow;
-    let mut times = Times::default();
-    times.see_mutation(mutation);
-    match (times.first, times.several) {
+/// The order in which the log records the rows of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// As they stand in the table: everything has one TTL and can be told row by row.
+    AsInTable,
+    /// By kind: inserts, updates, deletions.
+    ByKind,
+}
+
+/// The mutation cut by write timestamp, oldest first.
+pub(super) fn by_timestamp(mutation: &Mutation) -> Vec<(i64, Order, Cow<'_, Mutation>)> {
+    let mut seen = Seen::default();
+    seen.see_mutation(mutation);
+    let order = if seen.mixed { Order::ByKind } else { Order::AsInTable };
+    match (seen.time, seen.several) {
         (None, _) => Vec::new(),
-        (Some(timestamp), false) => vec![(timestamp, Cow::Borrowed(mutation))],
-        (Some(_), true) => split(mutation).into_iter().map(|(time, part)| (time, Cow::Owned(part))).collect(),
+        (Some(timestamp), false) => vec![(timestamp, order, Cow::Borrowed(mutation))],
+        (Some(_), true) => {
+            let parts = split(mutation).into_iter();
+            parts.map(|(time, part)| (time, Order::ByKind, Cow::Owned(part))).collect()
+        }
     }
 }
 
-/// Whether there is more than one timestamp.
+/// What a mutation is made of, looked at in the order of the table.
 #[derive(Default)]
-struct Times {
-    first: Option<i64>,
+struct Seen {
+    time: Option<i64>,
+    /// More than one time.
     several: bool,
+    ttl: Option<u32>,
+    marker: bool,
+    /// More than one TTL, or changes that no single statement makes.
+    mixed: bool,
 }
 
-impl Times {
-    fn see(&mut self, timestamp: i64) {
-        self.several |= *self.first.get_or_insert(timestamp) != timestamp;
+impl Seen {
+    fn see(&mut self, timestamp: i64, ttl: u32) {
+        self.several |= *self.time.get_or_insert(timestamp) != timestamp;
+        self.mixed |= *self.ttl.get_or_insert(ttl) != ttl;
     }
 
     fn see_mutation(&mut self, mutation: &Mutation) {
-        let tombstones =
-            mutation.range_tombstones.iter().map(|(_, tombstone)| tombstone).chain(&mutation.tombstone);
-        tombstones.for_each(|tombstone| self.see(tombstone.timestamp));
-        for patch in mutation.rows.iter().map(|(_, patch)| patch).chain(&mutation.static_row) {
+        let with_static = mutation.static_row.is_some();
+        mutation.static_row.iter().for_each(|patch| self.see_row(patch));
+        let mut written = with_static;
+        for (_, patch) in &mutation.rows {
+            let deleted = patch.row().tombstone();
+            self.mixed |= with_static || (deleted.is_some() && written);
+            written |= deleted.is_none();
+            deleted.into_iter().for_each(|tombstone| self.see(tombstone.timestamp, 0));
             self.see_row(patch);
+        }
+        let rows = with_static || !mutation.rows.is_empty();
+        for (_, tombstone) in &mutation.range_tombstones {
+            self.mixed |= rows;
+            self.see(tombstone.timestamp, 0);
+        }
+        if let Some(tombstone) = mutation.tombstone {
+            self.mixed |= rows || !mutation.range_tombstones.is_empty();
+            self.see(tombstone.timestamp, 0);
         }
     }
 
     fn see_row(&mut self, patch: &RowPatch) {
         let row = patch.row();
-        row.tombstone().into_iter().for_each(|tombstone| self.see(tombstone.timestamp));
-        row.marker().into_iter().for_each(|marker| self.see(marker.timestamp));
-        row.cells().for_each(|cell| self.see(patch.statement_time(&cell)));
+        if let Some(marker) = row.marker() {
+            self.marker = true;
+            self.see(marker.timestamp, marker.ttl);
+        }
+        for cell in row.cells() {
+            let live = cell.kind == CellKind::Live;
+            self.mixed |= self.marker && live && !cell.path.is_empty();
+            self.see(cell.logged_at(), if live { cell.stamp.ttl } else { 0 });
+        }
     }
 }
 
@@ -133,7 +176,7 @@ fn split_row(patch: &RowPatch) -> BTreeMap<i64, RowPatch> {
         parts.insert(marker.timestamp, RowPatch::insert(marker));
     }
     for cell in row.cells() {
-        let time = patch.statement_time(&cell);
+        let time = cell.logged_at();
         parts.entry(time).or_insert_with(|| RowPatch::update(time)).push(&cell);
     }
     parts

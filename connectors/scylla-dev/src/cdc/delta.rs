@@ -1,27 +1,51 @@
-//! What changed, row by row: static row, inserts, updates by TTL, row deletions, range deletions, partition deletion.
+//! What changed, row by row; then deleted ranges, then the deleted partition.
 use std::collections::BTreeSet;
 
+use super::change::Order;
 use super::encode::Operation;
 use super::record::Group;
 use crate::mutation::{Cell, CellKind, RowPatch};
-use crate::schema::DeltaMode;
+use crate::schema::{Column, DeltaMode};
 use crate::value::order::AFTER;
 
 /// Appends the log rows of a group.
-pub(super) fn rows(group: &Group<'_>, out: &mut Vec<RowPatch>) {
-    let part = group.part;
-    if let Some(patch) = &part.static_row {
+pub(super) fn rows(group: &Group<'_>, order: Order, out: &mut Vec<RowPatch>) {
+    match order {
+        Order::AsInTable => as_in_table(group, out),
+        Order::ByKind => by_kind(group, out),
+    }
+    ranges(group, out);
+    if group.part.tombstone.is_some() {
+        out.push(group.row(Operation::PartitionDelete, 0, None).finish());
+    }
+}
+
+fn as_in_table(group: &Group<'_>, out: &mut Vec<RowPatch>) {
+    if group.part.static_row.is_some() {
+        return static_row(group, out);
+    }
+    for (key, patch) in &group.part.rows {
         let cells: Vec<Cell<'_>> = patch.row().cells().collect();
-        for ttl in ttls(&cells) {
-            changed(group, Operation::Update, None, (ttl, &cells), out);
+        match patch.row().marker() {
+            Some(marker) => changed(group, Operation::Insert, Some(&key.0), (marker.ttl, &cells), out),
+            None if !cells.is_empty() => {
+                changed(group, Operation::Update, Some(&key.0), (ttl_of(&cells[0]), &cells), out);
+            }
+            None => {}
+        }
+        if patch.row().tombstone().is_some() {
+            out.push(group.row(Operation::RowDelete, 0, Some(&key.0)).finish());
         }
     }
+}
+
+fn by_kind(group: &Group<'_>, out: &mut Vec<RowPatch>) {
+    static_row(group, out);
     let mut updates = Vec::new();
-    for (key, patch) in &part.rows {
-        let row = patch.row();
-        let mut cells: Vec<Cell<'_>> = row.cells().collect();
-        if let Some(marker) = row.marker() {
-            let rest = cells.extract_if(.., |cell| !goes_with_marker(group, row.cells(), marker.ttl, cell));
+    for (key, patch) in &group.part.rows {
+        let mut cells: Vec<Cell<'_>> = patch.row().cells().collect();
+        if let Some(marker) = patch.row().marker() {
+            let rest = cells.extract_if(.., |cell| !goes_with_marker(group, patch, marker.ttl, cell));
             let rest: Vec<Cell<'_>> = rest.collect();
             changed(group, Operation::Insert, Some(&key.0), (marker.ttl, &cells), out);
             cells = rest;
@@ -30,20 +54,20 @@ pub(super) fn rows(group: &Group<'_>, out: &mut Vec<RowPatch>) {
             updates.push((key, cells));
         }
     }
-    let all_ttls: BTreeSet<u32> = updates.iter().flat_map(|(_, cells)| ttls(cells)).collect();
-    for ttl in all_ttls {
-        for (key, cells) in &updates {
-            if cells.iter().any(|cell| ttl_of(cell) == ttl) {
-                changed(group, Operation::Update, Some(&key.0), (ttl, cells), out);
-            }
+    for (key, cells) in updates {
+        for ttl in ttls(&cells) {
+            changed(group, Operation::Update, Some(&key.0), (ttl, &cells), out);
         }
     }
-    for (key, _) in part.rows.iter().filter(|(_, patch)| patch.row().tombstone().is_some()) {
+    for (key, _) in group.part.rows.iter().filter(|(_, patch)| patch.row().tombstone().is_some()) {
         out.push(group.row(Operation::RowDelete, 0, Some(&key.0)).finish());
     }
-    ranges(group, out);
-    if part.tombstone.is_some() {
-        out.push(group.row(Operation::PartitionDelete, 0, None).finish());
+}
+
+fn static_row(group: &Group<'_>, out: &mut Vec<RowPatch>) {
+    let cells: Vec<Cell<'_>> = group.part.static_row.iter().flat_map(|patch| patch.row().cells()).collect();
+    for ttl in ttls(&cells) {
+        changed(group, Operation::Update, None, (ttl, &cells), out);
     }
 }
 
@@ -89,20 +113,15 @@ fn place(end: &[u8]) -> (&[u8], bool) {
     }
 }
 
-/// Whether a cell is recorded in the row of the INSERT that wrote it: it lives as long as the row marker, and it is not
-/// an element of a collection that was cleared without TTL, which must be recorded first.
-fn goes_with_marker<'a>(
-    group: &Group<'_>,
-    mut all: impl Iterator<Item = Cell<'a>>,
-    ttl: u32,
-    cell: &Cell<'_>,
-) -> bool {
+/// Whether a cell is recorded in the row of the INSERT that wrote it: it lives as long as the row marker, and if it is an
+/// element of a collection, that was cleared with it. No INSERT could write it otherwise.
+fn goes_with_marker(group: &Group<'_>, patch: &RowPatch, ttl: u32, cell: &Cell<'_>) -> bool {
     if ttl_of(cell) != ttl {
         return false;
     }
-    let element = group.base.column_by_id(cell.column).is_some_and(crate::schema::Column::is_multi_cell);
+    let element = group.base.column_by_id(cell.column).is_some_and(Column::is_multi_cell);
     let cleared = |other: Cell<'_>| other.column == cell.column && other.kind == CellKind::Cleared;
-    ttl == 0 || !element || !all.any(cleared)
+    !element || (ttl == 0 && patch.row().cells().any(cleared))
 }
 
 fn ttls(cells: &[Cell<'_>]) -> BTreeSet<u32> {

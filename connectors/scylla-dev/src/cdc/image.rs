@@ -8,16 +8,26 @@ use crate::schema::{Column, ColumnKind, PreimageMode};
 use crate::value::collection::{self, Lists};
 
 /// The rows that a mutation touches, as they are between its parts.
-pub(super) struct Images(BTreeMap<Place, Option<Box<[u8]>>>);
+pub(super) struct Images(BTreeMap<Place, State>);
+
+struct State {
+    /// There is a row, be it one of nulls.
+    exists: bool,
+    packed: Option<Box<[u8]>>,
+}
 
 /// A row's place in its partition, `None` for the static row.
 type Place = Option<Vec<u8>>;
 
 impl Images {
-    /// Reads the rows that the mutation touches.
-    pub(super) fn load(mutation: &Mutation, before: &Before<'_>) -> Self {
-        let packed = |place: &Place| before(place.as_deref()).map(Box::from);
-        Self(touched(mutation).into_iter().map(|place| (place.clone(), packed(&place))).collect())
+    /// Reads the rows that the mutation touches; `now` is in seconds since 1970.
+    pub(super) fn load(mutation: &Mutation, before: &Before<'_>, now: u32) -> Self {
+        let state = |place: &Place| {
+            let packed = before(place.as_deref());
+            let lives = |packed| LiveRow::new(&mutation.table, now).look_at(&[], packed);
+            State { exists: packed.is_some_and(lives), packed: packed.map(Box::from) }
+        };
+        Self(touched(mutation).into_iter().map(|place| (place.clone(), state(&place))).collect())
     }
 
     /// Appends a log row for each row that exists and is about to change.
@@ -36,7 +46,7 @@ impl Images {
         }
     }
 
-    /// Appends a log row for each row that was written and still exists.
+    /// Appends a log row for each row that was written and not deleted after.
     pub(super) fn postimages(&self, group: &Group<'_>, out: &mut Vec<RowPatch>) {
         if !group.base.options.cdc.postimage {
             return;
@@ -54,11 +64,15 @@ impl Images {
                 part.range_tombstones.iter().filter(|(range, _)| place.is_some() && range.contains(key));
             let deletions = ranges.map(|(_, tombstone)| tombstone).chain(&part.tombstone);
             let shadow = deletions.map(|tombstone| tombstone.timestamp).max().unwrap_or(i64::MIN);
-            *state = state.take().and_then(|row| merge::purge(PackedRow::new(&row), shadow));
+            let packed = &mut state.packed;
+            *packed = packed.take().and_then(|row| merge::purge(PackedRow::new(&row), shadow));
+            let mut deleted = shadow > i64::MIN && place.is_some();
             for patch in patches(part, place) {
-                let stored = state.as_deref().unwrap_or(PackedRow::EMPTY.bytes());
-                *state = merge::apply(stored, patch.row().bytes(), shadow);
+                let stored = packed.as_deref().unwrap_or(PackedRow::EMPTY.bytes());
+                *packed = merge::apply(stored, patch.row().bytes(), shadow);
+                deleted |= patch.row().tombstone().is_some();
             }
+            state.exists = (state.exists || is_written(part, place)) && !deleted;
         }
     }
 
@@ -71,12 +85,10 @@ impl Images {
     ) {
         let mut live = LiveRow::new(group.base, group.now);
         let key = place.as_deref().unwrap_or_default();
-        let Some(packed) = self.0.get(place).and_then(Option::as_deref) else {
+        let Some(state) = self.0.get(place).filter(|state| state.exists) else {
             return;
         };
-        if !live.look_at(key, packed) {
-            return;
-        }
+        live.look_at(key, state.packed.as_deref().unwrap_or(PackedRow::EMPTY.bytes()));
         let mut row = group.row(operation, 0, place.as_deref());
         let kind = if place.is_none() { ColumnKind::Static } else { ColumnKind::Regular };
         let mut value = Vec::new();

@@ -1,7 +1,7 @@
 //! From the mutations of a partition to the rows of its log.
 use super::encode::LogRow;
-use super::generation::Generations;
 use super::image::Images;
+use super::streams::Streams;
 use super::{change, delta};
 use crate::error::DbError;
 use crate::mutation::{Mutation, RowPatch, Stamp};
@@ -12,7 +12,7 @@ use crate::value::timeuuid;
 /// Records mutations at one moment.
 pub(crate) struct Recorder<'a> {
     /// Where changes go.
-    pub(crate) generations: &'a Generations,
+    pub(crate) streams: &'a Streams,
     /// The server's time, µs.
     pub(crate) micros: i64,
     /// Gives numbers that tell apart log rows of the same time.
@@ -43,17 +43,18 @@ impl Recorder<'_> {
         let options = base.options.cdc;
         let now = u32::try_from(self.micros / 1_000_000).unwrap_or(u32::MAX);
         let wants_images = options.postimage || options.preimage != PreimageMode::Off;
-        let mut images = wants_images.then(|| Images::load(mutation, before));
+        let mut images = wants_images.then(|| Images::load(mutation, before, now));
+        let generations = self.streams.of(log.table.id);
         let mut recorded = Vec::new();
-        for (timestamp, part) in change::by_timestamp(mutation) {
-            let stream = self.generations.stream(timestamp, mutation.key.token, self.micros)?;
+        for (timestamp, order, part) in change::by_timestamp(mutation) {
+            let stream = generations.stream(timestamp, mutation.key.token, self.micros)?;
             let stamp = Stamp::expiring(timestamp, options.ttl, now);
             let group = Group { base, log, part: &part, stamp, now };
             let mut rows = Vec::new();
             if let Some(images) = &images {
                 images.preimages(&group, &mut rows);
             }
-            delta::rows(&group, &mut rows);
+            delta::rows(&group, order, &mut rows);
             if let Some(images) = &mut images {
                 images.apply(&part);
                 images.postimages(&group, &mut rows);

@@ -8,8 +8,6 @@ pub struct RowPatch {
     writer: RowWriter,
     last: (u16, bool, Vec<u8>),
     sorted: bool,
-    /// Of the statement, and of others that were joined.
-    timestamps: (i64, Vec<i64>),
 }
 
 impl RowPatch {
@@ -30,7 +28,7 @@ impl RowPatch {
 
     fn with(base: i64, tombstone: Option<Tombstone>, marker: Option<Stamp>) -> Self {
         let writer = RowWriter::new(base, tombstone, marker, 256);
-        Self { writer, last: (0, false, Vec::new()), sorted: true, timestamps: (base, Vec::new()) }
+        Self { writer, last: (0, false, Vec::new()), sorted: true }
     }
 
     /// Sets a plain (or frozen) column.
@@ -97,20 +95,7 @@ impl RowPatch {
         if let Some(row) = merge::merge(self.row(), other.row(), i64::MIN) {
             self.writer = row;
         }
-        self.timestamps.1.push(other.timestamps.0);
-        self.timestamps.1.append(&mut other.timestamps.1);
         self
-    }
-
-    /// The timestamp of the statement that wrote the cell.
-    pub(crate) fn statement_time(&self, cell: &Cell<'_>) -> i64 {
-        let time = cell.stamp.timestamp;
-        if cell.kind != CellKind::Cleared {
-            return time;
-        }
-        let next = time.saturating_add(1);
-        let by_assignment = self.timestamps.0 == next || self.timestamps.1.contains(&next);
-        if by_assignment { next } else { time }
     }
 
     /// The patch ready to be stored.

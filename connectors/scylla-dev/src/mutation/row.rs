@@ -87,6 +87,12 @@ impl Cell<'_> {
         self.kind == CellKind::Live && !self.stamp.is_expired(now)
     }
 
+    /// The time under which the CDC log records it. An assignment clears a collection one microsecond before its own
+    /// time, so that is counted back; ScyllaDB does the same for what DELETE clears.
+    pub(crate) fn logged_at(&self) -> i64 {
+        self.stamp.timestamp.saturating_add(i64::from(self.kind == CellKind::Cleared))
+    }
+
     /// Where the cell stands in its row.
     pub(super) fn place(&self) -> (u16, bool, &[u8]) {
         (self.column, self.kind != CellKind::Cleared, self.path)

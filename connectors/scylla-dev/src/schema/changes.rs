@@ -5,9 +5,10 @@ use std::sync::Arc;
 use scylla_cql::frame::response::result::UserDefinedType;
 use uuid::Uuid;
 
-use super::checks::{arrange, check_name, check_replication, mentions, refuse_system, sort_columns};
+use super::checks::{arrange, check_name, check_tablets, mentions, refuse_system, sort_columns};
+use super::log_table::{self, Wish};
 use super::table::log_name;
-use super::{Column, ColumnKind, Keyspace, Partitioner, Schema, Table, TableId, TableOptions};
+use super::{Column, ColumnKind, Keyspace, Partitioner, Schema, Table, TableId, TableOptions, replication};
 use crate::error::DbError;
 use crate::value::CqlType;
 use crate::value::order::Direction;
@@ -21,6 +22,8 @@ pub struct KeyspaceDefinition {
     pub replication: BTreeMap<String, String>,
     /// Stored and shown.
     pub durable_writes: bool,
+    /// See [`Keyspace::tablets`].
+    pub tablets: Option<u32>,
 }
 
 /// What `CREATE TABLE` says.
@@ -56,12 +59,14 @@ impl Schema {
             return Err(DbError::already_exists(&definition.name, ""));
         }
         check_name("Keyspace", &definition.name)?;
-        check_replication(&definition.replication)?;
+        check_tablets(&definition)?;
+        let replication = replication::complete(&definition.name, definition.replication)?;
         let name: Arc<str> = definition.name.into();
         let keyspace = Keyspace {
             name: Arc::clone(&name),
-            replication: definition.replication,
+            replication,
             durable_writes: definition.durable_writes,
+            tablets: definition.tablets,
             tables: BTreeMap::new(),
             types: BTreeMap::new(),
         };
@@ -69,13 +74,18 @@ impl Schema {
         Ok(())
     }
 
-    /// Changes a keyspace's replication and durable writes.
+    /// Changes a keyspace's replication, durable writes and initial tablets.
     pub fn alter_keyspace(&mut self, definition: KeyspaceDefinition) -> Result<(), DbError> {
-        check_replication(&definition.replication)?;
+        check_tablets(&definition)?;
+        let replication = replication::complete(&definition.name, definition.replication)?;
         let keyspace = self
             .keyspace_mut(&definition.name)?
             .ok_or_else(|| DbError::invalid(format!("Unknown keyspace {}", definition.name)))?;
-        keyspace.replication = definition.replication;
+        if keyspace.tablets.is_some() != definition.tablets.is_some() {
+            return Err(DbError::invalid("Cannot alter replication strategy vnode/tablets flavor"));
+        }
+        keyspace.tablets = definition.tablets;
+        keyspace.replication = replication;
         keyspace.durable_writes = definition.durable_writes;
         Ok(())
     }
@@ -126,7 +136,7 @@ impl Schema {
         table: &str,
         added: Vec<ColumnDefinition>,
     ) -> Result<(), DbError> {
-        let mut changed = self.alterable(keyspace, table)?;
+        let mut changed = self.alterable(keyspace, table, Wish::Columns)?;
         for column in added {
             if changed.column(&column.name).is_some() {
                 let message = format!(
@@ -156,7 +166,7 @@ impl Schema {
 
     /// Removes columns; what they held is out of reach at once.
     pub fn drop_columns(&mut self, keyspace: &str, table: &str, dropped: &[String]) -> Result<(), DbError> {
-        let mut changed = self.alterable(keyspace, table)?;
+        let mut changed = self.alterable(keyspace, table, Wish::Columns)?;
         for name in dropped {
             let Some((index, column)) = changed.column(name) else {
                 return Err(DbError::invalid(format!("Column {name} was not found in table {table}")));
@@ -177,7 +187,7 @@ impl Schema {
         from: &str,
         to: &str,
     ) -> Result<(), DbError> {
-        let mut changed = self.alterable(keyspace, table)?;
+        let mut changed = self.alterable(keyspace, table, Wish::Names)?;
         if changed.column(to).is_some() {
             let message = format!(
                 "Cannot rename column {from} to {to} in table {table}; another column of that name already exist"
@@ -220,15 +230,15 @@ impl Schema {
     /// Removes a table and its CDC log.
     pub fn drop_table(&mut self, keyspace: &str, name: &str) -> Result<(), DbError> {
         let table = Arc::clone(self.table(keyspace, name)?);
-        if table.is_cdc_log()
-            && self.tables().any(|base| base.cdc_log.as_ref().is_some_and(|log| log.table.id == table.id))
-        {
+        if log_table::is_in_use(self, &table) {
             return Err(DbError::unauthorized(format!("Cannot DROP cdc log table {name}")));
         }
         let keyspace = self.existing_mut(keyspace)?;
         keyspace.tables.remove(name);
-        if table.cdc_log.is_some() {
-            keyspace.tables.remove(log_name(name).as_str());
+        // The log goes with its table, in use or left over.
+        let log = log_name(name);
+        if keyspace.tables.get(log.as_str()).is_some_and(|log| log.is_cdc_log()) {
+            keyspace.tables.remove(log.as_str());
         }
         Ok(())
     }
@@ -280,7 +290,7 @@ impl Schema {
 
     /// Stores a new or changed table, and brings its CDC log in line with it.
     fn put_table(&mut self, mut table: Table) -> Result<Arc<Table>, DbError> {
-        let log = super::log_table::plan(self, &table)?;
+        let log = log_table::plan(self, &table)?;
         if let Some(mut log) = log {
             if log.id == UNASSIGNED {
                 log.id = self.new_table_id();
@@ -304,14 +314,12 @@ impl Schema {
         Ok(())
     }
 
-    fn alterable(&self, keyspace: &str, table: &str) -> Result<Table, DbError> {
+    /// The table, to be changed; CDC logs change with their tables only.
+    fn alterable(&self, keyspace: &str, table: &str, wish: Wish) -> Result<Table, DbError> {
         refuse_system(keyspace)?;
         let table = self.table(keyspace, table)?;
         if table.is_cdc_log() {
-            return Err(DbError::invalid(format!(
-                "Cannot alter columns of CDC log table {keyspace}.{}",
-                table.name
-            )));
+            return Err(DbError::invalid(wish.refusal(self, table)));
         }
         Ok((**table).clone())
     }

@@ -1,10 +1,9 @@
 //! What keyspaces and tables must be like to be created.
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use scylla_cql::frame::response::result::{ColumnType, NativeType};
 
-use super::{Column, ColumnDefinition, ColumnKind};
+use super::{Column, ColumnDefinition, ColumnKind, KeyspaceDefinition};
 use crate::error::DbError;
 use crate::value::{CqlType, types};
 
@@ -25,21 +24,11 @@ pub(super) fn check_name(what: &str, name: &str) -> Result<(), DbError> {
     )))
 }
 
-pub(super) fn check_replication(replication: &BTreeMap<String, String>) -> Result<(), DbError> {
-    let Some(class) = replication.get("class") else {
-        return Err(DbError::config("Missing mandatory replication strategy class"));
-    };
-    let class = class.rsplit('.').next().unwrap_or(class);
-    if !matches!(class, "SimpleStrategy" | "NetworkTopologyStrategy" | "LocalStrategy" | "EverywhereStrategy")
-    {
-        return Err(DbError::config(format!("Unable to find replication strategy class '{class}'")));
-    }
-    for (name, value) in replication.iter().filter(|(name, _)| *name != "class") {
-        if value.parse::<u32>().is_err() {
-            return Err(DbError::config(format!(
-                "Replication factor must be numeric; found {value} for {name}"
-            )));
-        }
+pub(super) fn check_tablets(keyspace: &KeyspaceDefinition) -> Result<(), DbError> {
+    let class =
+        keyspace.replication.get("class").map_or("", |class| class.rsplit('.').next().unwrap_or(class));
+    if keyspace.tablets.is_some() && class != "NetworkTopologyStrategy" {
+        return Err(DbError::config(format!("{class} doesn't support tablet replication")));
     }
     Ok(())
 }

@@ -53,6 +53,42 @@ impl CdcLog {
     }
 }
 
+/// What a client wants to change in a log, and may not.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wish {
+    Columns,
+    Names,
+}
+
+impl Wish {
+    /// Why not.
+    pub(super) fn refusal(self, schema: &Schema, log: &Table) -> &'static str {
+        match (self, is_in_use(schema, log)) {
+            (Self::Columns, true) => {
+                "You cannot modify the set of columns of a CDC log table directly. Modify the base table instead."
+            }
+            (Self::Columns, false) => {
+                "You cannot modify the set of columns of a CDC log table directly. Although the base table has \
+                 deactivated CDC, this table will continue being a CDC log table until it is dropped. If you want to modify \
+                 the columns in it, you can only do that by reenabling CDC on the base table, which will reattach this log \
+                 table. Then you will be able to modify the columns in the base table, and that will have effect on the log \
+                 table too. Modifying the columns of a CDC log table directly is never allowed."
+            }
+            (Self::Names, true) => "Cannot rename a column of a CDC log table.",
+            (Self::Names, false) => {
+                "You cannot rename a column of a CDC log table. Although the base table has deactivated CDC, this table will \
+                 continue being a CDC log table until it is dropped."
+            }
+        }
+    }
+}
+
+/// Whether a table is the log of one that has CDC enabled, and not one left over from before it was disabled.
+pub(super) fn is_in_use(schema: &Schema, log: &Table) -> bool {
+    let logs = schema.tables().filter_map(|base| base.cdc_log.as_ref());
+    log.is_cdc_log() && logs.into_iter().any(|used| used.table.id == log.id)
+}
+
 /// The log that `base` needs, if CDC is enabled for it: a new one without an id, or the present one (in use, or left
 /// over from before CDC was disabled) with its columns brought in line.
 pub(super) fn plan(schema: &Schema, base: &Table) -> Result<Option<Table>, DbError> {
@@ -116,18 +152,24 @@ fn push(log: &mut Table, name: &str, kind: ColumnKind, typ: CqlType) {
 fn options(base: &Table) -> TableOptions {
     let mut options = TableOptions {
         comment: format!("CDC log for {}.{}", base.keyspace, base.name),
-        gc_grace_seconds: 0,
         ..TableOptions::default()
     };
-    let owned = |pairs: &[(&str, String)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
-    options.maps.insert("caching", owned(&[("enabled", "false".to_owned())]));
-    let window = (base.options.cdc.ttl / 24).max(60).div_ceil(60);
-    let compaction = [
-        ("class", "TimeWindowCompactionStrategy".to_owned()),
-        ("compaction_window_size", window.to_string()),
-        ("compaction_window_unit", "MINUTES".to_owned()),
-    ];
-    options.maps.insert("compaction", owned(&compaction));
+    let owned = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+    let caching = [("enabled", "false"), ("keys", "NONE"), ("rows_per_partition", "NONE")];
+    options.maps.insert("caching", owned(&caching));
+    let mut compaction = owned(&[("class", "TimeWindowCompactionStrategy")]);
+    let ttl = base.options.cdc.ttl;
+    if ttl > 0 {
+        options.gc_grace_seconds = 0;
+        // As many windows as make 24 files.
+        let window = ttl.div_ceil(24);
+        compaction.extend([
+            ("compaction_window_size".to_owned(), window.div_ceil(60).to_string()),
+            ("compaction_window_unit".to_owned(), "MINUTES".to_owned()),
+            ("expired_sstable_check_frequency_seconds".to_owned(), (window / 2).max(1).to_string()),
+        ]);
+    }
+    options.maps.insert("compaction", compaction);
     options
 }
 

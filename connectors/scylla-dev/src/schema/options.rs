@@ -76,13 +76,17 @@ const TEXTS: [(&str, &str); 9] = [
     ("speculative_retry", "99.0PERCENTILE"),
     ("paxos_grace_seconds", "864000"),
 ];
-const MAPS: [(&str, &[(&str, &str)]); 5] = [
+const MAPS: [(&str, &[(&str, &str)]); 6] = [
     ("caching", &[("keys", "ALL"), ("rows_per_partition", "ALL")]),
     ("compaction", &[("class", "SizeTieredCompactionStrategy")]),
     ("compression", &[("sstable_compression", "org.apache.cassandra.io.compress.LZ4Compressor")]),
     ("tombstone_gc", &[]),
     ("per_partition_rate_limit", &[]),
+    ("tablets", &[]),
 ];
+/// What a table may say about its tablets; the first two decide how many it has.
+const TABLET_HINTS: [&str; 4] =
+    ["min_tablet_count", "min_per_shard_tablet_count", "max_tablet_count", "expected_data_size_in_gb"];
 
 impl Default for TableOptions {
     fn default() -> Self {
@@ -121,6 +125,15 @@ impl TableOptions {
             }
             ("gc_grace_seconds", OptionValue::Text(text)) => self.gc_grace_seconds = seconds(name, &text)?,
             ("cdc", OptionValue::Map(map)) => self.cdc = CdcOptions::parse(&map)?,
+            ("tablets", OptionValue::Map(map)) => {
+                let is_hint = |(name, value): &(&String, &String)| {
+                    TABLET_HINTS.contains(&name.as_str()) && value.parse::<u32>().is_ok()
+                };
+                if let Some((name, value)) = map.iter().find(|entry| !is_hint(entry)) {
+                    return Err(DbError::config(format!("Invalid tablets option \"{name}\": {value}")));
+                }
+                self.maps.insert("tablets", map);
+            }
             // The table keeps the id it was given.
             ("id", OptionValue::Text(_)) => {}
             (name, OptionValue::Text(text)) => match TEXTS.iter().find(|(known, _)| *known == name) {
@@ -154,9 +167,9 @@ impl CdcOptions {
     fn parse(map: &BTreeMap<String, String>) -> Result<Self, DbError> {
         let mut options = Self::default();
         for (key, value) in map {
-            let value = value.to_lowercase();
-            let refused = || DbError::config(format!("Invalid value for CDC option \"{key}\": {value}"));
-            match (key.to_lowercase().as_str(), value.as_str()) {
+            let option = key.to_lowercase();
+            let refused = || DbError::config(format!("Invalid value for CDC option \"{option}\": {value}"));
+            match (option.as_str(), value.to_lowercase().as_str()) {
                 ("enabled", value) => options.enabled = truth(value).ok_or_else(refused)?,
                 ("postimage", value) => options.postimage = truth(value).ok_or_else(refused)?,
                 ("preimage", "full") => options.preimage = PreimageMode::Full,

@@ -134,9 +134,12 @@ impl Table {
     }
 }
 
+/// What the names of CDC logs end in.
+pub(crate) const LOG_SUFFIX: &str = "_scylla_cdc_log";
+
 /// The name of a table's CDC log.
 pub(crate) fn log_name(table: &str) -> String {
-    format!("{table}_scylla_cdc_log")
+    format!("{table}{LOG_SUFFIX}")
 }
 
 impl Column {

@@ -146,6 +146,7 @@ pub(super) fn create(schema: &mut Schema) -> Result<(), DbError> {
             name: name.to_owned(),
             replication,
             durable_writes: true,
+            tablets: None,
         })?;
     }
     for (keyspace, name, columns) in TABLES {

@@ -16,6 +16,11 @@ pub(super) fn write(writer: &mut Writer<'_>) {
         ]
     });
     writer.rows("system_schema", "keyspaces", keyspaces);
+    let with_tablets = schema.keyspaces().filter_map(|keyspace| {
+        let tablets = int(keyspace.tablets? as i32);
+        Some(vec![("keyspace_name", text(&keyspace.name)), ("initial_tablets", tablets)])
+    });
+    writer.rows("system_schema", "scylla_keyspaces", with_tablets);
     writer.rows("system_schema", "tables", schema.tables().map(|table| table_row(table)));
     writer.rows("system_schema", "scylla_tables", schema.tables().map(|table| scylla_row(table)));
     let columns = schema.tables().flat_map(|table| {
@@ -73,6 +78,9 @@ fn scylla_row(table: &Table) -> Values {
     ];
     if table.options.cdc != CdcOptions::default() {
         values.push(("cdc", text_map(table.options.cdc.to_map())));
+    }
+    if let Some(tablets) = table.options.maps.get("tablets").filter(|hints| !hints.is_empty()) {
+        values.push(("tablets", text_map(tablets)));
     }
     if table.partitioner == Partitioner::Cdc {
         values.push(("partitioner", text("com.scylladb.dht.CDCPartitioner")));

@@ -17,7 +17,7 @@ impl Context<'_> {
     pub(super) fn schema_change(&mut self, statement: Statement) -> Result<Prepared, DbError> {
         let change = match statement {
             Statement::CreateKeyspace(create) => SchemaChange::CreateKeyspace {
-                definition: keyspace(create.name, create.properties, None)?,
+                definition: keyspace(create.name, create.properties, None, self.schema.layout.tablets)?,
                 if_not_exists: create.if_not_exists,
             },
             Statement::AlterKeyspace(alter) => {
@@ -26,8 +26,9 @@ impl Context<'_> {
                     name: alter.name.clone(),
                     replication: present.replication.clone(),
                     durable_writes: present.durable_writes,
+                    tablets: present.tablets,
                 };
-                SchemaChange::AlterKeyspace(keyspace(alter.name, alter.properties, Some(present))?)
+                SchemaChange::AlterKeyspace(keyspace(alter.name, alter.properties, Some(present), None)?)
             }
             Statement::DropKeyspace(drop) => {
                 SchemaChange::DropKeyspace { name: drop.name, if_exists: drop.if_exists }
@@ -183,24 +184,32 @@ fn check_key_type(name: &str, typ: &crate::value::CqlType) -> Result<(), DbError
     Ok(())
 }
 
-/// What WITH says of a keyspace; `present` is what it does not say.
+/// What WITH says of a keyspace; `present` is what it does not say. A keyspace that is new and says nothing about tablets
+/// gets the server's default, if its replication allows for tablets.
 fn keyspace(
     name: String,
     properties: Properties,
     present: Option<KeyspaceDefinition>,
+    default_tablets: Option<u32>,
 ) -> Result<KeyspaceDefinition, DbError> {
-    let (mut replication, mut durable_writes) = match present {
-        Some(present) => (Some(present.replication), present.durable_writes),
-        None => (None, true),
+    let is_new = present.is_none();
+    let (mut replication, mut durable_writes, mut tablets) = match present {
+        Some(present) => (Some(present.replication), present.durable_writes, present.tablets),
+        None => (None, true, None),
     };
+    let mut says_tablets = false;
     for (name, value) in properties {
         match (name.as_str(), value) {
             ("replication", Property::Map(entries)) => {
                 replication = Some(entries.into_iter().collect::<BTreeMap<_, _>>());
             }
             ("durable_writes", Property::Value(text)) => durable_writes = text.eq_ignore_ascii_case("true"),
+            ("tablets", Property::Map(entries)) => {
+                says_tablets = true;
+                tablets = initial_tablets(entries)?;
+            }
             // Stored nowhere: there is one node.
-            ("tablets" | "storage" | "consistency", _) => {}
+            ("storage" | "consistency", _) => {}
             ("replication", Property::Value(_)) => {
                 return Err(DbError::config("Missing mandatory replication strategy class"));
             }
@@ -209,5 +218,30 @@ fn keyspace(
     }
     let replication =
         replication.ok_or_else(|| DbError::config("Missing mandatory replication strategy class"))?;
-    Ok(KeyspaceDefinition { name, replication, durable_writes })
+    if is_new && !says_tablets {
+        let class = replication.get("class").filter(|class| class.ends_with("NetworkTopologyStrategy"));
+        tablets = class.and(default_tablets);
+    }
+    Ok(KeyspaceDefinition { name, replication, durable_writes, tablets })
+}
+
+/// `tablets = {'enabled': …, 'initial': …}`; `None` for vnodes.
+fn initial_tablets(options: Vec<(String, String)>) -> Result<Option<u32>, DbError> {
+    let (mut enabled, mut initial) = (true, 0);
+    for (name, value) in options {
+        match (name.as_str(), value.as_str()) {
+            ("enabled", "true") => {}
+            ("enabled", "false") => enabled = false,
+            ("enabled", _) => {
+                let text = format!("Tablets enabled value must be true or false; found: {value}");
+                return Err(DbError::config(text));
+            }
+            ("initial", _) => {
+                let refused = |_| format!("Initial tablets value should be numeric; found {value}");
+                initial = value.parse().map_err(refused).map_err(DbError::config)?;
+            }
+            _ => return Err(DbError::config(format!("Unrecognized tablets option {name}"))),
+        }
+    }
+    Ok(enabled.then_some(initial))
 }
