@@ -30,15 +30,13 @@ pub enum Outcome {
 
 /// A task that ran so long without failing is healthy: delays begin anew.
 const HEALTHY: Duration = Duration::from_secs(600);
-/// How often a task that needs the operator is tried again by itself.
-const OPERATOR: Duration = Duration::from_secs(300);
 
 /// How long a task that the operator halts or restarts may settle what it has read. What is left is read again.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Runs the task, as the operator orders, until its source ends or somebody asks to stop.
 pub async fn supervise(spec: Spec, pen: Pen, stop: Stop, mut orders: Orders) -> Outcome {
-    let (mut delays, mut pen_now) = (Delays::new(), pen.clone());
+    let (mut delays, mut pen_now) = (Delays::new(&spec), pen.clone());
     let mut last = Ok(Ended::Drained);
     loop {
         match orders.take() {
@@ -51,7 +49,7 @@ pub async fn supervise(spec: Spec, pen: Pen, stop: Stop, mut orders: Orders) -> 
                 }
             }
             Next::Anew => {
-                delays = Delays::new();
+                delays = Delays::new(&spec);
                 pen.because(State::Restarting, "built anew, as the operator ordered");
             }
             Next::GoOn => {}
@@ -60,7 +58,7 @@ pub async fn supervise(spec: Spec, pen: Pen, stop: Stop, mut orders: Orders) -> 
         let began = Instant::now();
         last = once(&spec, &pen_now, &stop, &mut orders).await;
         if began.elapsed() >= HEALTHY {
-            delays = Delays::new();
+            delays = Delays::new(&spec);
         }
         let error = match &last {
             Ok(ended) if *ended == Ended::Exhausted || stop.is_requested() => {
@@ -82,7 +80,7 @@ pub async fn supervise(spec: Spec, pen: Pen, stop: Stop, mut orders: Orders) -> 
             pen_now = pen.clone();
         }
         let (state, delay) = delays.after(error);
-        pen.because(state, policy::reason(error));
+        pen.because(state, reason(state, error, delay));
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
             () = orders.changed() => continue,
@@ -133,6 +131,17 @@ fn go_over(spec: &Spec, pen: &Pen, error: &Error) -> String {
     format!("went on over a gap, which the operator accepted: {error}")
 }
 
+/// What happened and what to do; and how often it is tried again, where the operator has to do it.
+fn reason(state: State, error: &Error, delay: Duration) -> String {
+    let reason = policy::reason(error);
+    match state {
+        State::Failed | State::Gap => {
+            format!("{reason}; it is tried again every {}", humantime::format_duration(delay))
+        }
+        _ => reason,
+    }
+}
+
 fn paused(last: &Result<Ended, Error>) -> String {
     match last {
         Ok(Ended::Abandoned) => {
@@ -171,11 +180,14 @@ fn stopped(pen: &Pen, ended: Ended) -> Ended {
 struct Delays {
     failures: Backoff,
     outages: Backoff,
+    /// How long a task that needs the operator waits.
+    operator: Duration,
 }
 
 impl Delays {
-    fn new() -> Self {
+    fn new(spec: &Spec) -> Self {
         Self {
+            operator: spec.settings.retry_failed,
             failures: Backoff::new(Duration::from_secs(1), 2.0, Duration::from_secs(300)),
             outages: Backoff::new(Duration::from_millis(250), 2.0, Duration::from_secs(5)),
         }
@@ -185,8 +197,8 @@ impl Delays {
     fn after(&mut self, error: &Error) -> (State, Duration) {
         match policy::decide(error.kind()) {
             Decision::Park => (State::Parked, self.outages.next().unwrap_or_default()),
-            Decision::End(state) => (state, OPERATOR),
-            Decision::Dead => (State::Failed, OPERATOR),
+            Decision::End(state) => (state, self.operator),
+            Decision::Dead => (State::Failed, self.operator),
             Decision::Wait => (State::Restarting, error.wait_hint().unwrap_or(Duration::from_secs(1))),
             Decision::Retry | Decision::Rebuild => (State::Restarting, self.next_failure()),
         }

@@ -82,6 +82,8 @@ pub struct Settings {
     pub in_flight_bytes: usize,
     /// The shortest time between two saves of the checkpoint.
     pub checkpoint_interval: Duration,
+    /// How long a task that needs the operator waits until it is tried again by itself.
+    pub retry_failed: Duration,
     /// What stands in front of the sink.
     pub middleware: middleware::Settings,
 }
@@ -94,6 +96,7 @@ impl Default for Settings {
             batch_bytes: 1 << 20,
             in_flight_bytes: 64 << 20,
             checkpoint_interval: Duration::from_millis(200),
+            retry_failed: Duration::from_secs(300),
             middleware: middleware::Settings::default(),
         }
     }

@@ -85,6 +85,10 @@ pub(super) struct Sink {
     pub(super) circuit_breaker: CircuitBreaker,
     /// The most that may be written in a second, evenly spread. Without it there is no limit.
     pub(super) rate_limit: Option<RateLimit>,
+    /// How long the task waits when it needs the operator (FAILED, GAP), until it is tried again by itself; at least
+    /// `1s`.
+    #[serde(default = "retry_failed", deserialize_with = "a_second_or_more")]
+    pub(super) retry_failed: HumanDuration,
     /// The deadline of one write.
     #[serde(default = "timeout", deserialize_with = "some_time")]
     pub(super) timeout: HumanDuration,
@@ -102,6 +106,10 @@ pub(super) struct Sink {
 
 pub(super) fn timeout() -> HumanDuration {
     middleware::Settings::default().timeout.into()
+}
+
+fn retry_failed() -> HumanDuration {
+    Settings::default().retry_failed.into()
 }
 
 fn lanes() -> u16 {
@@ -199,6 +207,14 @@ fn interval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HumanDuration,
     Ok(time)
 }
 
+fn a_second_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HumanDuration, D::Error> {
+    let time = HumanDuration::deserialize(deserializer)?;
+    if time < HumanDuration::from_secs(1) {
+        return Err(D::Error::custom("expected a duration of at least `1s`"));
+    }
+    Ok(time)
+}
+
 fn bounded<'de, D, const LEAST: u16, const MOST: u16>(deserializer: D) -> Result<u16, D::Error>
 where
     D: Deserializer<'de>,
@@ -219,6 +235,7 @@ impl Sink {
             batch_bytes: self.batch.bytes.as_usize(),
             in_flight_bytes: self.in_flight.bytes.as_usize(),
             checkpoint_interval: checkpoint.interval.get(),
+            retry_failed: self.retry_failed.get(),
             middleware: middleware::Settings {
                 retry: self.retry.settings(),
                 circuit_breaker: self.circuit_breaker.settings(),

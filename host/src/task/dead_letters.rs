@@ -235,6 +235,6 @@ fn flooded(limit: Limit, last: &Error) -> Error {
     let Limit { failures, window } = limit;
     let message = format!("more than {failures} records failed within {window:?}, the last with: {last}");
     let advice = "so many are hardly at fault themselves: repair what refuses them, or raise `dead_letter.limit`; \
-                  nothing is skipped, and it is tried again every 5 minutes";
+                  nothing is skipped";
     Error::new(ErrorKind::Config, message).advice(advice)
 }

@@ -21,6 +21,7 @@ fn a_file_without_faults_becomes_a_pipeline_with_the_defaults() {
     assert_eq!(settings.in_flight_bytes, 64 << 20);
     assert_eq!(settings.checkpoint_interval, Duration::from_millis(200));
     assert_eq!(settings.middleware.timeout, Duration::from_secs(10));
+    assert_eq!(settings.retry_failed, Duration::from_secs(300));
     let retry = &settings.middleware.retry;
     assert_eq!((retry.initial, retry.max), (Duration::from_millis(100), Duration::from_secs(30)));
     assert_eq!((retry.attempts, retry.factor), (5, 2.0));

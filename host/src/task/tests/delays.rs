@@ -42,6 +42,24 @@ async fn from_a_second_doubling_to_five_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_operator_has_as_long_as_retry_failed_says_and_is_told() {
+    for (kind, failed) in [(ErrorKind::Auth, State::Failed), (ErrorKind::Gap, State::Gap)] {
+        let source = MemorySource::of(numbered("p", 0..5, 1)).endless();
+        (0..3).for_each(|_| source.refuse_open(Error::new(kind, "not you")));
+        let mut bench = Bench::new(&source, MemorySink::new().factory("memory"));
+        bench.spec.settings.retry_failed = Duration::from_secs(90);
+        bench.start();
+        let reason = bench.until(failed).await;
+        assert!(reason.ends_with("; it is tried again every 1m 30s"), "{reason}");
+        for _ in 0..3 {
+            let (waited, slack) = (next_try(&source).await, Duration::from_millis(100));
+            assert!(waited.abs_diff(Duration::from_secs(90)) <= slack, "{waited:?}");
+        }
+        bench.until(State::Running).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn they_begin_anew_after_ten_minutes_of_health_and_not_before() {
     let source = failing(8);
     let sick = |after: u64| {

@@ -132,7 +132,9 @@ async fn what_needs_the_operator_is_tried_again_every_five_minutes() {
     let bench = Bench::new(&source, sink.factory("memory"));
     let (began, running) = (Instant::now(), bench.start());
     let reason = bench.until(State::Failed).await;
-    assert_eq!(reason, "open source memory: password refused; check `username` and `password`");
+    let told =
+        "open source memory: password refused; check `username` and `password`; it is tried again every 5m";
+    assert_eq!(reason, told);
     running.await.unwrap();
     let minutes = began.elapsed().as_secs() / 60;
     assert_eq!((minutes, sink.len(), source.opened_at().len()), (15, 5, 4));
