@@ -23,7 +23,7 @@ use weir_sdk::{SinkFactory, SourceFactory, connector};
 
 /// The sources of this crate, for the host's list.
 pub fn sources() -> Vec<Arc<dyn SourceFactory>> {
-    vec![connector::source(outbox::Outbox), connector::source(dead_letter::DeadLetterSource)]
+    vec![connector::source(outbox::Outbox::default()), connector::source(dead_letter::DeadLetterSource)]
 }
 
 /// The sinks of this crate, for the host's list.

@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use weir_sdk::{Batch, Error, Room};
+use weir_sdk::{Batch, Context, Error, ErrorKind, Room};
 
 use figures::Figures;
 use front::Front;
@@ -49,6 +49,7 @@ use streams::Streams;
 use time::{Micros, micros};
 use visit::{Found, Stage, Visit};
 use watch::Watch;
+use weir_sdk::{Conditions, Degraded};
 
 /// A batch comes at least so often, with or without records: a second, less the time to make one.
 const HEARTBEAT: Duration = Duration::from_millis(900);
@@ -72,7 +73,9 @@ pub struct Reader {
     looked: Option<Instant>,
     batched: Instant,
     figures: Figures,
-    degraded: bool,
+    conditions: Conditions,
+    /// Held while late rows bring repeats.
+    degraded: Option<Degraded>,
 }
 
 /// The statements that read the log.
@@ -103,11 +106,18 @@ pub struct Settings {
 }
 
 impl Reader {
-    /// Goes on where `progress` is.
-    pub fn new(log: Log, cluster: Cluster, progress: Progress, settings: Settings, figures: Figures) -> Self {
+    /// Goes on where `progress` is, and says in `context` how it goes.
+    pub fn new(
+        log: Log,
+        cluster: Cluster,
+        progress: Progress,
+        settings: Settings,
+        context: &Context,
+    ) -> Self {
         let now = Instant::now();
         let front = Front::new(settings);
-        let degraded = progress.is_degraded();
+        let figures = Figures::new(context.metrics(), progress.safety());
+        let conditions = context.conditions().clone();
         Self {
             log,
             cluster,
@@ -118,7 +128,8 @@ impl Reader {
             looked: None,
             batched: now,
             figures,
-            degraded,
+            conditions,
+            degraded: None,
         }
     }
 
@@ -128,7 +139,20 @@ impl Reader {
             if let Some(batch) = self.flush(room) {
                 return Ok(batch);
             }
-            self.step().await?;
+            if let Err(error) = self.step().await {
+                return Err(self.told_better(error).await);
+            }
+        }
+    }
+
+    /// Of a statement that is refused, the table itself tells more: what became of it, and what to do.
+    async fn told_better(&mut self, error: Error) -> Error {
+        if error.kind() != ErrorKind::Config {
+            return error;
+        }
+        match self.cluster.watch.look_closer().await {
+            Err(better) if better.kind() == ErrorKind::Config => better,
+            Ok(()) | Err(_) => error,
         }
     }
 
@@ -150,7 +174,8 @@ impl Reader {
             received = receive(&mut self.reading) => {
                 received?;
                 if self.reading.as_ref().is_some_and(|queue| !queue.is_done()) {
-                    front::check_unread(self.cluster.server.now(), &self.progress, &self.cluster)?;
+                    let now = self.cluster.server.now().shown;
+                    front::check_unread(now, &self.progress, &self.cluster)?;
                 }
             }
             received = advance(&mut self.visit, &mut self.progress, &self.log) => received?,
@@ -162,7 +187,7 @@ impl Reader {
     async fn look(&mut self) -> Result<(), Error> {
         // The time first: the list of streams is then good for at least that time.
         self.cluster.server.ask().await?;
-        let now = self.cluster.server.now();
+        let now = self.cluster.server.now().shown;
         self.cluster.streams.refresh(now).await?;
         self.cluster.watch.look(now).await?;
         self.turn_back(now);
@@ -184,8 +209,8 @@ impl Reader {
 
     async fn open_window(&mut self) -> Result<(), Error> {
         let now = self.cluster.server.now();
-        let window = self.front.next_window(now, &mut self.progress, &self.cluster)?;
-        self.figures.lag.count_from((self.front.horizon(now) - self.progress.cut()) as f64 / 1e6);
+        let window = self.front.next_window(now.shown, &mut self.progress, &self.cluster)?;
+        self.figures.lag.count_from((self.front.horizon(now.shown) - self.progress.cut()) as f64 / 1e6);
         if let Some(window) = window {
             let parts = self.cluster.streams.parts(window.from, window.to).await?;
             self.front.opened(window, &mut self.progress, now);

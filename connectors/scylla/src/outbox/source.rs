@@ -11,7 +11,7 @@ use weir_sdk::{Batch, Checkpoint, Context, Error, Room, Source, SourceConnector,
 use super::config::{OutboxConfig, StartAt};
 use super::mapping::Mapping;
 use super::record;
-use crate::reader::figures::Figures;
+use crate::reader::clock::Monotonic;
 use crate::reader::progress::{Limits, Progress};
 use crate::reader::server::Server;
 use crate::reader::statement::{Key, Statement};
@@ -27,8 +27,17 @@ use crate::session::connect;
 const NAMES: u32 = 10_000;
 
 /// Reads the events of an outbox table from its CDC log.
-#[derive(Clone, Copy, Debug)]
-pub struct Outbox;
+#[derive(Clone, Debug, Default)]
+pub struct Outbox {
+    monotonic: Monotonic,
+}
+
+impl Outbox {
+    /// Counts the time between two answers of the server by this clock.
+    pub fn counting_by(monotonic: Monotonic) -> Self {
+        Self { monotonic }
+    }
+}
 
 #[async_trait]
 impl SourceConnector for Outbox {
@@ -50,33 +59,35 @@ impl SourceConnector for Outbox {
         let table = Table::read(&session, &config.keyspace, &config.table).await?;
         let mapping = checked(&config, &table)?;
         let log = statements(&session, &config, &table, mapping).await?;
-        let figures = Figures::new(context.metrics());
-        let server = Server::ask_first(session.clone(), figures.skew.clone()).await?;
+        let skew = context.metrics().gauge(names::CDC_CLOCK_SKEW);
+        let safety = config.safety.get();
+        let server = Server::ask_first(session.clone(), self.monotonic.clone(), safety, skew).await?;
+        let now = server.now().shown;
         let mut streams = Streams::prepare(session.clone()).await?;
-        streams.refresh(server.now()).await?;
+        streams.refresh(now).await?;
         let mut start = Start { identity: table.identity(), checkpoint: Checkpoint::default() };
-        let oldest = oldest(&table, server.now(), streams.oldest());
+        let oldest = oldest(&table, now, streams.oldest());
         let position = match resumed {
             Some(resumed) if context.accepts_gap() && resumed.main.unread() < oldest => {
                 let lost = Duration::from_micros((oldest - resumed.main.unread()).unsigned_abs());
                 context.metrics().gauge(names::CDC_GAP).set(lost.as_secs_f64());
-                let position = resumed.begun_anew(oldest, server.now());
+                let position = resumed.begun_anew(oldest, now);
                 start.checkpoint = [position.main.put()].into_iter().collect();
                 position
             }
             Some(resumed) => resumed,
             None => {
-                let main = begin(config.start, server.now(), oldest);
+                let main = begin(config.start, now, oldest);
                 start.checkpoint = [main.put()].into_iter().collect();
                 Position { main, ..Position::default() }
             }
         };
-        let limits = Limits { safety: config.safety.get(), memory: config.unsettled_memory.as_usize() };
+        let limits = Limits { safety, memory: config.unsettled_memory.as_usize() };
         let settings =
             Settings { confidence: config.confidence.get(), poll_interval: config.poll_interval.get() };
-        let watch = Watch::new(session, table, limits.safety, server.now());
+        let watch = Watch::new(session, table, safety, now);
         let cluster = Cluster { server, streams, watch };
-        let reader = Reader::new(log, cluster, Progress::new(position, limits), settings, figures);
+        let reader = Reader::new(log, cluster, Progress::new(position, limits), settings, &context);
         Ok(Box::new(OutboxSource { reader, start }))
     }
 }

@@ -13,6 +13,9 @@ use super::{HEARTBEAT, LATE, LINGER, Reader};
 /// What the mark of a late record takes of a batch's room.
 const MARK: usize = LATE.len() + TRUE.len();
 const TRUE: &str = "true";
+/// Why the task is DEGRADED over the memory budget.
+const REPEATS: &str = "more rows of the last `safety` than fit `unsettled_memory`: a late row brings the rows of its \
+                       second once more; raise unsettled_memory";
 
 impl Reader {
     /// Puts what has arrived into a batch, if it is time for one.
@@ -63,7 +66,7 @@ impl Reader {
     }
 
     fn take_late(&mut self, filling: &mut Filling) {
-        let now = self.cluster.server.now();
+        let now = self.cluster.server.now().shown;
         let Some(Visit { runs, began, stage: Stage::Rows(queue, again) }) = &mut self.visit else { return };
         let progress = &mut self.progress;
         while let Some((_, row)) = queue.take_if(|row| filling.fits(row.size + MARK)) {
@@ -95,13 +98,11 @@ impl Reader {
         if self.visit.is_none() {
             self.progress.fold();
         }
-        let degraded = self.progress.is_degraded();
-        if degraded && !self.degraded {
-            tracing::warn!(
-                "more unsettled rows than fit the budget: seconds with a late row are emitted again as a whole; raise unsettled_memory"
-            );
+        match (self.progress.is_degraded(), &self.degraded) {
+            (true, None) => self.degraded = Some(self.conditions.degraded(REPEATS)),
+            (false, Some(_)) => self.degraded = None,
+            (true, Some(_)) | (false, None) => {}
         }
-        self.degraded = degraded;
     }
 }
 

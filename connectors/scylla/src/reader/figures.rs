@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use weir_sdk::metrics::{Counter, Gauge, Metrics, Seconds, names};
 
 use super::statement::Skip;
 use super::time::Micros;
+
+/// Between two words on rows that come nearly too late.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// The reader's metrics.
 pub struct Figures {
@@ -13,8 +17,9 @@ pub struct Figures {
     pub events: Counter,
     /// How far the front is behind the newest row it could read, in seconds; it grows while nobody polls.
     pub lag: Gauge,
-    /// Our clock minus the server's, in seconds.
-    pub skew: Gauge,
+    /// Rows that come later than this are not looked for.
+    safety: Micros,
+    warned: Option<Instant>,
     late: Counter,
     late_by: Seconds,
     deletes: Counter,
@@ -25,14 +30,15 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// The figures of one task.
-    pub fn new(metrics: &Metrics) -> Self {
+    /// The figures of one task, whose rows may come `safety` late.
+    pub fn new(metrics: &Metrics, safety: Micros) -> Self {
         let counter = |name| metrics.counter(name);
         let gauge = |name| metrics.gauge(name);
         Self {
             events: counter(names::CDC_EVENTS_PROCESSED),
             lag: gauge(names::CDC_LAG),
-            skew: gauge(names::CDC_CLOCK_SKEW),
+            safety,
+            warned: None,
             late: counter(names::CDC_LATE_ROWS),
             late_by: metrics.seconds(names::CDC_LATE),
             deletes: counter(names::CDC_ROWS_DELETED),
@@ -44,10 +50,23 @@ impl Figures {
     }
 
     /// So many events came late, so long after they were written.
-    pub fn came_late(&self, after: Micros, events: u64) {
-        if events > 0 {
-            self.late.add(events);
-            self.late_by.observe(Duration::from_micros(after.max(0).unsigned_abs()), events);
+    pub fn came_late(&mut self, after: Micros, events: u64) {
+        if events == 0 {
+            return;
+        }
+        let late = Duration::from_micros(after.max(0).unsigned_abs());
+        self.late.add(events);
+        self.late_by.observe(late, events);
+        let said = self.warned.is_some_and(|warned| warned.elapsed() < PAUSE);
+        if after > self.safety / 2 && !said {
+            self.warned = Some(Instant::now());
+            let safety = Duration::from_micros(self.safety.unsigned_abs());
+            tracing::warn!(
+                ?late,
+                ?safety,
+                "rows are read long after their time of writing, and any later than `safety` is never read: check the \
+                 clocks of writers that give their own times, and what held the rows up"
+            );
         }
     }
 

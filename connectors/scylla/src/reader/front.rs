@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 use weir_sdk::{Error, ErrorKind};
 
+use super::clock::Now;
 use super::pace::Pace;
 use super::progress::Progress;
 use super::time::{Micros, SECOND, micros};
@@ -71,7 +72,7 @@ impl Front {
     }
 
     /// A window is open.
-    pub(super) fn opened(&mut self, window: Window, progress: &mut Progress, now: Micros) {
+    pub(super) fn opened(&mut self, window: Window, progress: &mut Progress, now: Now) {
         self.rows = 0;
         if progress.window().is_none() {
             progress.open(window, now);

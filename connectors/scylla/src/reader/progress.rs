@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use weir_sdk::Checkpoint;
 
+use super::clock::Now;
 use super::row::{Place, RowId, StreamId};
 use super::time::{Bucket, Micros, bucket};
 use super::token::{self, Main, Position};
@@ -122,10 +123,10 @@ impl Progress {
     }
 
     /// Opens a window at the cut; reading begins at `now`.
-    pub fn open(&mut self, window: Window, now: Micros) {
+    pub fn open(&mut self, window: Window, now: Now) {
         debug_assert_eq!(window.from, self.cut, "windows follow each other");
         self.visits.passed(window.from, window.to, now);
-        self.open = Some(Open { window, began: now, before: HashMap::new(), parts: BTreeMap::new() });
+        self.open = Some(Open { window, began: now.shown, before: HashMap::new(), parts: BTreeMap::new() });
     }
 
     /// Did an earlier run emit this row of the open window?
@@ -173,7 +174,7 @@ impl Progress {
     }
 
     /// The runs of seconds to visit now.
-    pub fn due(&self, now: Micros) -> Vec<Range<Bucket>> {
+    pub fn due(&self, now: Now) -> Vec<Range<Bucket>> {
         self.visits.due(now, self.cut)
     }
 
@@ -194,7 +195,7 @@ impl Progress {
     }
 
     /// A visit that began at `began` is over; what it found late is in this batch or an earlier one.
-    pub fn visited(&mut self, runs: &[Range<Bucket>], began: Micros) {
+    pub fn visited(&mut self, runs: &[Range<Bucket>], began: Now) {
         self.visits.visited(runs, began);
         self.forget_settled();
     }
@@ -206,6 +207,7 @@ impl Progress {
         // is no clock that was set back: nothing was read before it.
         let near = self.cut.saturating_sub(now) < self.visits.last_age() / 10 * 9;
         if near || self.visits.is_empty() || self.visits.waits(bucket(now)) {
+            self.visits.young_again_from(bucket(now));
             return false;
         }
         self.cut = now.saturating_sub(unseen).saturating_sub(self.visits.last_age()).max(oldest);
@@ -227,6 +229,11 @@ impl Progress {
         let folded = self.unsettled.fold();
         self.sums_changed |= folded;
         folded
+    }
+
+    /// Rows that come later than this are not looked for.
+    pub fn safety(&self) -> Micros {
+        self.visits.last_age()
     }
 
     /// Is any second only a sum?

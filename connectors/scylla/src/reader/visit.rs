@@ -5,12 +5,13 @@ use std::ops::Range;
 
 use scylla::value::CqlTimeuuid;
 
+use super::clock::Now;
 use super::fetch::Fetch;
 use super::progress::Progress;
 use super::queue::Queue;
 use super::row::{RowId, StreamId};
 use super::statement::{Key, Part};
-use super::time::{Bucket, Micros, begin, first_at};
+use super::time::{Bucket, begin, first_at};
 use super::unsettled::Sum;
 
 /// A visit under way.
@@ -18,7 +19,7 @@ pub struct Visit {
     /// The seconds it visits.
     pub runs: Vec<Range<Bucket>>,
     /// The server's time when it began.
-    pub began: Micros,
+    pub began: Now,
     /// What it is at.
     pub stage: Stage,
 }

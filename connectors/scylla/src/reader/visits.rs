@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use super::clock::Now;
 use super::time::{Bucket, Micros, SECOND, begin, bucket, micros};
 
 /// The seconds that wait for visits.
@@ -29,13 +30,13 @@ impl Visits {
     }
 
     /// Would a row of this second, read at `read`, be visited again?
-    pub fn unsettled(&self, second: Bucket, read: Micros) -> bool {
-        end(second) + self.last_age() > read
+    pub fn unsettled(&self, second: Bucket, read: Now) -> bool {
+        read.since(end(second)) < self.last_age()
     }
 
     /// The front has read `from..to`, beginning at `read`.
-    pub fn passed(&mut self, from: Micros, to: Micros, read: Micros) {
-        let young = bucket(read.saturating_sub(self.last_age()));
+    pub fn passed(&mut self, from: Micros, to: Micros, read: Now) {
+        let young = bucket(read.steady.saturating_sub(self.last_age()));
         for second in bucket(from).max(young)..=bucket(to - 1) {
             if self.unsettled(second, read) {
                 self.waiting.entry(second).or_insert(Some(0));
@@ -49,10 +50,10 @@ impl Visits {
     }
 
     /// The seconds to visit now, in runs; empty until it is worth a query. Only whole seconds before `front` count.
-    pub fn due(&self, now: Micros, front: Micros) -> Vec<Range<Bucket>> {
+    pub fn due(&self, now: Now, front: Micros) -> Vec<Range<Bucket>> {
         let behind = ..bucket(front);
         let urgent = self.waiting.range(behind).any(|(second, next)| {
-            next.is_none_or(|next| end(*second) + self.ages[next] + self.ages[next] / 10 <= now)
+            next.is_none_or(|next| now.since(end(*second)) >= self.ages[next] + self.ages[next] / 10)
         });
         if !urgent {
             return Vec::new();
@@ -60,19 +61,24 @@ impl Visits {
         let due = self
             .waiting
             .range(behind)
-            .filter(|(second, next)| next.is_none_or(|next| end(**second) + self.ages[next] <= now));
+            .filter(|(second, next)| next.is_none_or(|next| now.since(end(**second)) >= self.ages[next]));
         runs(due.map(|(second, _)| *second))
     }
 
     /// A visit that began at `began` is over, late rows and all.
-    pub fn visited(&mut self, runs: &[Range<Bucket>], began: Micros) {
+    pub fn visited(&mut self, runs: &[Range<Bucket>], began: Now) {
         for second in runs.iter().cloned().flatten() {
-            if let Some(next) = self.ages.iter().position(|age| end(second) + age > began) {
+            if let Some(next) = self.ages.iter().position(|age| began.since(end(second)) < *age) {
                 self.waiting.insert(second, Some(next));
             } else {
                 self.waiting.remove(&second);
             }
         }
+    }
+
+    /// The clock went back before this second: rows may be written into it and those behind it as into young ones.
+    pub fn young_again_from(&mut self, second: Bucket) {
+        self.waiting.range_mut(second..).for_each(|(_, next)| *next = next.map(|_| 0));
     }
 
     /// This second and those behind it will be read again: they wait for nothing meanwhile.
@@ -119,6 +125,7 @@ fn runs(seconds: impl Iterator<Item = Bucket>) -> Vec<Range<Bucket>> {
 #[cfg(test)]
 mod tests {
     use super::Visits;
+    use crate::reader::clock::Now;
     use crate::reader::time::{SECOND, begin};
     use proptest::prelude::*;
     use std::ops::Range;
@@ -128,17 +135,42 @@ mod tests {
         vec![run]
     }
 
+    fn at(second: i64) -> Now {
+        Now::at(begin(second))
+    }
+
+    #[test]
+    fn a_step_forward_settles_nothing_that_is_young() {
+        let mut visits = Visits::new(Duration::from_secs(120));
+        visits.passed(begin(100), begin(110), at(110));
+        // A year ahead, a moment later: the front passes all of it.
+        let year = 365 * 86_400;
+        let stepped = |second: i64| Now { shown: begin(second + year), steady: begin(second) };
+        visits.passed(begin(110), begin(112 + year), stepped(112));
+        let waiting = visits.waiting().into_iter().flatten().count();
+        assert!((122..=134).contains(&waiting), "{waiting}: what is young by either clock, and not the year");
+        let front = begin(400 + year);
+        for second in 112..=230 {
+            let due = visits.due(stepped(second), front);
+            visits.visited(&due, stepped(second));
+            assert!(visits.waits(109), "it is not {second} s old");
+        }
+        assert!(visits.waits(111 + year));
+        visits.visited(&visits.due(at(400 + year), front), at(400 + year));
+        assert!(visits.is_empty());
+    }
+
     #[test]
     fn a_second_is_visited_at_each_age_and_then_settled() {
         let mut visits = Visits::new(Duration::from_secs(120));
-        visits.passed(begin(100), begin(101), begin(101));
+        visits.passed(begin(100), begin(101), at(101));
         let front = begin(500);
         let mut visited = Vec::new();
         for now in (101..300).map(begin) {
-            let due = visits.due(now, front);
+            let due = visits.due(Now::at(now), front);
             if !due.is_empty() {
                 assert_eq!(due, one(100..101));
-                visits.visited(&due, now);
+                visits.visited(&due, Now::at(now));
                 visited.push(now / SECOND - 101);
             }
         }
@@ -149,19 +181,19 @@ mod tests {
     #[test]
     fn a_second_that_the_front_has_not_left_is_not_visited() {
         let mut visits = Visits::new(Duration::from_secs(120));
-        visits.passed(begin(100), begin(100) + 1, begin(101));
-        assert!(visits.due(begin(300), begin(100) + 1).is_empty());
-        assert_eq!(visits.due(begin(300), begin(101)), one(100..101));
+        visits.passed(begin(100), begin(100) + 1, at(101));
+        assert!(visits.due(at(300), begin(100) + 1).is_empty());
+        assert_eq!(visits.due(at(300), begin(101)), one(100..101));
     }
 
     #[test]
     fn what_is_read_old_needs_no_visit_and_a_restart_visits_at_once() {
         let mut visits = Visits::new(Duration::from_secs(120));
-        visits.passed(begin(0), begin(100), begin(400));
+        visits.passed(begin(0), begin(100), at(400));
         assert!(visits.waiting().is_empty());
         visits.restarted(&one(100..103));
-        assert_eq!(visits.due(begin(104), begin(102)), one(100..102));
-        visits.visited(&one(100..102), begin(104));
+        assert_eq!(visits.due(at(104), begin(102)), one(100..102));
+        visits.visited(&one(100..102), at(104));
         assert_eq!(visits.waiting(), one(100..103), "the later ages still come");
     }
 
@@ -173,13 +205,13 @@ mod tests {
             let (mut now, mut front, mut last) = (0, 0, std::collections::BTreeMap::new());
             for step in steps {
                 now += step;
-                visits.passed(front, now, now);
+                visits.passed(front, now, Now::at(now));
                 // A second that one look read as a whole was visited by it.
                 let whole = (front + SECOND - 1) / SECOND..now / SECOND;
                 last.extend(whole.map(|second| (second, now)));
                 front = now;
-                let due = visits.due(now, front);
-                visits.visited(&due, now);
+                let due = visits.due(Now::at(now), front);
+                visits.visited(&due, Now::at(now));
                 last.extend(due.into_iter().flatten().map(|second| (second, now)));
                 for second in 0..front / SECOND {
                     let settled = !visits.waits(second);

@@ -31,14 +31,30 @@ impl Watch {
     /// # Errors
     /// `Config` when it is another table by now or its log cannot be read any more.
     pub async fn look(&mut self, now: Micros) -> Result<(), Error> {
-        if now < self.looked.saturating_add(EVERY) {
+        // A clock that was set back says nothing of when that was.
+        if (self.looked..self.looked.saturating_add(EVERY)).contains(&now) {
             return Ok(());
         }
+        self.look_closer().await?;
+        self.looked = now;
+        Ok(())
+    }
+
+    /// Looks at the table now, because it may be another one.
+    ///
+    /// # Errors
+    /// `Config` when it is another table by now or its log cannot be read any more.
+    pub async fn look_closer(&mut self) -> Result<(), Error> {
         let table = Table::read(&self.session, self.table.keyspace(), self.table.name()).await?;
         if table.identity() != self.table.identity() {
-            let message = format!("the table {} was dropped and made again", table.quoted());
-            return Err(Error::new(ErrorKind::Config, message)
-                .advice("reset the task's offsets to read the new table from its begin"));
+            let message = format!(
+                "the table {} was dropped and made again: the checkpoint is of the old one",
+                table.quoted()
+            );
+            return Err(Error::new(ErrorKind::Config, message).advice(
+                "give the pipeline or the sink another name, which reads the new table from `start`; what the old \
+                 one held and was not read yet is lost with it",
+            ));
         }
         let problems = table.problems(self.safety);
         if !problems.is_empty() {
@@ -46,7 +62,6 @@ impl Watch {
             return Err(Error::config(problems).advice(advice.join("; ")));
         }
         self.table = table;
-        self.looked = now;
         Ok(())
     }
 

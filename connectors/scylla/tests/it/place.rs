@@ -1,6 +1,7 @@
 //! Where the tests run: a server with an outbox table, a writer, and a reader that does as the host does.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use scylla::client::session::Session;
@@ -8,10 +9,12 @@ use scylla::client::session_builder::SessionBuilder;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
+use weir_scylla::outbox::Outbox;
+use weir_scylla::reader::clock::Monotonic;
 use weir_scylla::reader::token::Position;
 use weir_scylla_dev::ScyllaDev;
 use weir_sdk::metrics::Metrics;
-use weir_sdk::{Checkpoint, Context, Error, Record, Room, Source, Start, TaskId};
+use weir_sdk::{Checkpoint, Conditions, Context, Error, Record, Room, Source, Start, TaskId};
 
 /// No test waits longer for anything; what they wait for comes within two seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,6 +23,8 @@ pub(crate) const ROOM: Room = Room { records: 1_000, bytes: 1 << 20 };
 pub(crate) struct Place {
     pub(crate) server: ScyllaDev,
     pub(crate) session: Arc<Session>,
+    /// By how much the server's clock was set, in microseconds. What else moves it is time that passes.
+    set: Arc<AtomicI64>,
 }
 
 impl Place {
@@ -28,7 +33,7 @@ impl Place {
         let server = ScyllaDev::builder().start().await.unwrap();
         let builder = SessionBuilder::new().known_node(server.address().to_string());
         let session = Arc::new(Box::pin(builder.build()).await.unwrap());
-        let place = Self { server, session };
+        let place = Self { server, session, set: Arc::default() };
         place.run("CREATE KEYSPACE shop WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 1} AND tablets = {'enabled': false}").await;
         place.table("outbox", "{'enabled': true}").await;
         place
@@ -92,15 +97,42 @@ impl Place {
         self.open_in(context().accepting_gap(), self.config(), resume).await.unwrap()
     }
 
+    /// Sets the server's clock forward: no time passes.
+    pub(crate) fn set_forward(&self, by: Duration) {
+        self.set.fetch_add(by.as_micros() as i64, Ordering::SeqCst);
+        self.server.faults().advance_clock(by);
+    }
+
+    /// Sets the server's clock back.
+    pub(crate) fn set_back(&self, by: Duration) {
+        self.server.faults().rewind_clock(by);
+        self.set.fetch_sub(by.as_micros() as i64, Ordering::SeqCst);
+    }
+
+    /// The clock of the machine that reads: where a test moves the server's, it lets as much time pass for both.
+    fn monotonic(&self) -> Monotonic {
+        let (clock, set, begin) = (self.server.clock().clone(), self.set.clone(), Instant::now());
+        let passed = move || clock.micros() - set.load(Ordering::SeqCst);
+        let before = passed();
+        Monotonic::of(move || begin + Duration::from_micros((passed() - before).max(0) as u64))
+    }
+
     async fn open_in(&self, context: Context, config: Value, resume: Checkpoint) -> Result<Tail, Error> {
-        let metrics = context.metrics().clone();
-        let factory = weir_scylla::sources().remove(0);
+        let (metrics, conditions) = (context.metrics().clone(), context.conditions().clone());
+        let factory = weir_sdk::connector::source(Outbox::counting_by(self.monotonic()));
         assert_eq!(factory.check(&config), []);
         let opened = factory.open(config, resume.clone(), context);
         let source = timeout(PATIENCE, opened).await.expect("open takes no longer")?;
         let (start, mut checkpoint) = (source.start(), resume);
         checkpoint.merge(start.checkpoint.clone());
-        Ok(Tail { source, start, checkpoint: checkpoint.without_retired(), seen: Vec::new(), metrics })
+        Ok(Tail {
+            source,
+            start,
+            checkpoint: checkpoint.without_retired(),
+            seen: Vec::new(),
+            metrics,
+            conditions,
+        })
     }
 }
 
@@ -115,6 +147,8 @@ pub(crate) struct Tail {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) seen: Vec<Record>,
     pub(crate) metrics: Metrics,
+    /// What the source says of itself.
+    pub(crate) conditions: Conditions,
 }
 
 impl Tail {

@@ -8,6 +8,7 @@ use scylla::value::CqlTimeuuid;
 use weir_sdk::Checkpoint;
 
 use super::{Kept, Limits, Progress};
+use crate::reader::clock::Now;
 use crate::reader::row::{Place, RowId, StreamId};
 use crate::reader::time::{Bucket, Micros, SECOND, bucket, first_at, micros_of};
 use crate::reader::token::{Main, Position};
@@ -58,7 +59,7 @@ impl Model {
             if self.now <= self.progress.cut() {
                 return;
             }
-            self.progress.open(Window { from: self.progress.cut(), to: self.now }, self.now);
+            self.progress.open(Window { from: self.progress.cut(), to: self.now }, Now::at(self.now));
         }
         let window = self.progress.window().expect("opened above");
         let mut left = room;
@@ -91,8 +92,8 @@ impl Model {
     }
 
     fn visit(&mut self) {
-        let runs = self.progress.due(self.now);
-        let began = self.now;
+        let runs = self.progress.due(Now::at(self.now));
+        let began = Now::at(self.now);
         let mut sums: BTreeMap<Bucket, Sum> = BTreeMap::new();
         let readable: Vec<usize> = (0..self.log.len())
             .filter(|row| self.log[*row].visible <= self.now)
@@ -221,7 +222,7 @@ proptest! {
 #[test]
 fn a_batch_names_only_what_changed() {
     let mut progress = begin(0);
-    progress.open(Window { from: 0, to: 2 * SECOND }, 2 * SECOND);
+    progress.open(Window { from: 0, to: 2 * SECOND }, Now::at(2 * SECOND));
     let row = RowId { stream: StreamId([1; 16]), place: Place { time: first_at(5), seq: 0 } };
     progress.emit(0, &row, Kept::Yes);
     let names = |checkpoint: Checkpoint| -> Vec<String> {
@@ -235,8 +236,8 @@ fn a_batch_names_only_what_changed() {
     progress.close();
     assert_eq!(names(progress.checkpoint()), ["log", "log/at/0 retired"]);
     assert_eq!((progress.cut(), micros_of(&first_at(5))), (2 * SECOND, 5));
-    let runs = progress.due(40 * SECOND);
-    progress.visited(&runs, 40 * SECOND);
+    let runs = progress.due(Now::at(40 * SECOND));
+    progress.visited(&runs, Now::at(40 * SECOND));
     assert_eq!(names(progress.checkpoint()), ["log", "log/ids/0 retired"]);
 }
 
@@ -244,7 +245,7 @@ fn a_batch_names_only_what_changed() {
 fn a_clock_set_back_is_followed_only_where_no_visit_would_find_what_it_stamps() {
     let read_to = |from: Micros, to: Micros| {
         let mut progress = begin(from);
-        progress.open(Window { from, to }, to);
+        progress.open(Window { from, to }, Now::at(to));
         progress.close();
         progress
     };
