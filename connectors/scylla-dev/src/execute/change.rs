@@ -181,12 +181,12 @@ impl Target<'_> {
     }
 
     fn set_element(&mut self, key: &Term, value: &Term) -> Result<(), DbError> {
-        let path = self.path_of(key, "SET")?;
+        let path = self.path_of(key, "set an element on")?;
         self.set_path(&path, value)
     }
 
     fn delete_element(&mut self, key: &Term) -> Result<(), DbError> {
-        let path = self.path_of(key, "DELETE")?;
+        let path = self.path_of(key, "delete an element from")?;
         self.unset_path(&path);
         Ok(())
     }
@@ -199,9 +199,7 @@ impl Target<'_> {
         let index = self.required(key, "list index")?;
         let index = index.as_ref().try_into().map_or(-1, i32::from_be_bytes);
         let Some(row) = self.existing.filter(|row| row.elements(self.column).next().is_some()) else {
-            return Err(DbError::invalid(format!(
-                "Attempted to {verb} an element from a list which is null"
-            )));
+            return Err(DbError::invalid(format!("Attempted to {verb} a list which is null")));
         };
         let found = usize::try_from(index).ok().and_then(|index| row.elements(self.column).nth(index));
         found.map(|cell| cell.path.to_vec()).ok_or_else(|| {

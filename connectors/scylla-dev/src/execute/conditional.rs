@@ -2,7 +2,7 @@
 use super::filter::{self, Nulls};
 use super::key;
 use super::modify;
-use super::plan::{Condition, FilterLeft, Modify, Rows, applied_columns};
+use super::plan::{Condition, FilterLeft, Modify, Rows, applied_columns, in_of_condition};
 use super::row::{RowContext, key_values};
 use super::term::Env;
 use crate::error::DbError;
@@ -47,16 +47,13 @@ impl<'a> OldRow<'a> {
     pub(super) fn find(plan: &'a Modify, env: &Env<'_>, snapshot: Snapshot<'a>) -> Result<Self, DbError> {
         let keys = key::partition_keys(&plan.table, &plan.keys, env)?;
         let [key] = keys.as_slice() else {
-            return Err(DbError::invalid(
-                "IN on the partition key is not supported with conditional updates/deletions",
-            ));
+            return Err(in_of_condition("partition key", plan.kind));
         };
         let place = match &plan.rows {
             Rows::Keys(clustering) => {
                 let keys = key::clustering_keys(&plan.table, clustering, env)?;
-                let [key] = <[ClusteringKey; 1]>::try_from(keys).map_err(|_| {
-                    DbError::invalid("IN on the clustering key columns is not supported with conditional updates/deletions")
-                })?;
+                let [key] = <[ClusteringKey; 1]>::try_from(keys)
+                    .map_err(|_| in_of_condition("clustering key columns", plan.kind))?;
                 Some(key)
             }
             Rows::Partition if plan.table.clustering_columns == 0 => Some(ClusteringKey::default()),

@@ -4,7 +4,7 @@ use std::ops::Bound;
 use bytes::Bytes;
 
 use super::plan::{BoundValues, Choice, Clustering, Edge, Prefix};
-use super::term::{Env, Term};
+use super::term::{Env, NullKeys, Term};
 use crate::error::DbError;
 use crate::schema::{Bounds, ClusteringKey, ClusteringRange, Column, PartitionKey, Table};
 use crate::storage::TokenRange;
@@ -22,13 +22,13 @@ pub(super) fn partition_keys(
     let columns = table.partition_key_columns();
     if choices.iter().all(|choice| matches!(choice, Choice::One(_))) {
         let values = single(columns, choices.iter(), env)?;
-        return values.map(|values| table.partition_key(&values)).into_iter().collect();
+        return values.and_then(|values| partition(table, &values, env)).into_iter().collect();
     }
     let mut rows: Vec<Vec<Bytes>> = vec![Vec::with_capacity(columns.len())];
     for (column, choice) in columns.iter().zip(choices) {
         rows = product(rows, &sorted(choice.values(column, env)?, column), "partition")?;
     }
-    rows.iter().map(|values| table.partition_key(values)).collect()
+    rows.iter().filter_map(|values| partition(table, values, env)).collect()
 }
 
 /// One value for each column, which is by far the most frequent case; `None` if a null matches nothing.
@@ -46,6 +46,12 @@ fn single<'c>(
         }
     }
     Ok(Some(values))
+}
+
+/// The partition of this key. The empty key is that of none, and a mistake only where a partition must be named.
+fn partition(table: &Table, values: &[Bytes], env: &Env<'_>) -> Option<Result<PartitionKey, DbError>> {
+    let nowhere = env.null_keys == NullKeys::MatchNothing && matches!(values, [value] if value.is_empty());
+    (!nowhere).then(|| table.partition_key(values))
 }
 
 /// Every row with every value appended.

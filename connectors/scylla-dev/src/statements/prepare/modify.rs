@@ -5,13 +5,13 @@ use scylla_cql::frame::response::result::NativeType;
 
 use super::ast::{self, Statement};
 use super::condition::known_column;
-use super::relation::Restrictions;
+use super::relation::{Restrictions, unrestricted};
 use super::select::key_markers;
 use super::{Context, Receiver, refuse_system, without_rows};
 use crate::error::DbError;
 use crate::execute::plan::{
     Action, Batch, Change, Choice, Clustering, Condition, Kind, Modify, Partitions, Plan, Prefix, Prepared,
-    Rows, applied_columns,
+    Rows, applied_columns, in_of_condition,
 };
 use crate::execute::{applied_specs, result_columns};
 use crate::schema::{ColumnKind, Table};
@@ -121,6 +121,13 @@ impl Context<'_> {
         let table = Arc::clone(&modify.table);
         modify.keys = all_of(keys, table.partition_key_columns())?;
         (modify.static_changes, modify.changes) = split(&table, changes);
+        let given = clustering.iter().rposition(Option::is_some);
+        if let (Some(missing), Some(given)) = (clustering.iter().position(Option::is_none), given)
+            && missing < given
+        {
+            let name = |at: usize| &*table.clustering_key_columns()[at].name;
+            return Err(unrestricted(name(given), name(missing)));
+        }
         let only_statics = !modify.static_changes.is_empty() && modify.changes.is_empty();
         let without_row = table.clustering_columns > 0 && clustering.iter().all(Option::is_none);
         if !(only_statics && without_row) {
@@ -166,8 +173,13 @@ impl Context<'_> {
     /// Takes over which partitions and rows a WHERE names, if a modification may name them so.
     fn locate(&self, modify: &mut Modify, found: Restrictions, verb: &str) -> Result<(), DbError> {
         let table = Arc::clone(&modify.table);
-        if let Some(name) = found.filtered.iter().find(|name| !is_key(&table, name)) {
-            return Err(DbError::invalid(format!("Non PRIMARY KEY column found in where clause: {name}")));
+        let values: Vec<&str> =
+            found.filtered.iter().map(String::as_str).filter(|name| !is_key(&table, name)).collect();
+        if !values.is_empty() {
+            let names = values.join(", ");
+            return Err(DbError::invalid(format!(
+                "Invalid where clause contains non PRIMARY KEY columns: {names}"
+            )));
         }
         modify.keys = match found.partitions {
             Partitions::Keys(keys) => keys,
@@ -190,6 +202,11 @@ impl Context<'_> {
         if let Some(reason) = found.filtering {
             return Err(reason);
         }
+        if let Some(name) = found.filtered.first() {
+            return Err(DbError::invalid(format!(
+                "{name} cannot be restricted by more than one relation if it includes an Equal"
+            )));
+        }
         let ranged = found.clustering.lower.is_some() || found.clustering.upper.is_some();
         let whole_key = found.fixed == table.clustering_columns && !ranged;
         let unrestricted = found.fixed == 0 && !ranged;
@@ -210,8 +227,18 @@ impl Context<'_> {
             if unrestricted { Rows::Partition } else { Rows::Ranges(found.clustering) }
         } else {
             let missing = table.clustering_key_columns().get(found.fixed);
-            let name = missing.map_or_else(String::new, |column| column.name.to_string());
-            return Err(DbError::invalid(format!("Missing mandatory PRIMARY KEY part {name}")));
+            let name = missing.map_or("", |column| &*column.name);
+            let message = match modify.changes.first().filter(|_| modify.kind == Kind::Delete) {
+                _ if ranged => {
+                    format!("Invalid operator in where clause: {name} is not restricted by EQ or IN")
+                }
+                Some(change) => format!(
+                    "Primary key column '{name}' must be specified in order to modify column '{}'",
+                    table.columns[change.column].name
+                ),
+                None => format!("Missing mandatory PRIMARY KEY part {name}"),
+            };
+            return Err(DbError::invalid(message));
         };
         check_condition(modify, verb)
     }
@@ -236,14 +263,12 @@ fn split(table: &Table, mut changes: Vec<Change>) -> (Vec<Change>, Vec<Change>) 
     changes.into_iter().partition(|change| table.columns[change.column].kind == ColumnKind::Static)
 }
 
-/// A column may be changed in several places only where these are elements.
+/// A column may be changed in several places only where each changes elements.
 fn check_conflicts(table: &Table, changes: &[Change]) -> Result<(), DbError> {
-    let is_part = |change: &Change| {
-        matches!(change.action, Action::SetElement(..) | Action::SetListCell(..) | Action::SetField(..))
-    };
+    let is_whole = |change: &Change| matches!(change.action, Action::Set(_) | Action::Replace(_));
     for (at, change) in changes.iter().enumerate() {
         let others = &changes[..at];
-        if others.iter().any(|other| other.column == change.column && !(is_part(other) && is_part(change))) {
+        if others.iter().any(|other| other.column == change.column && (is_whole(other) || is_whole(change))) {
             let name = &table.columns[change.column].name;
             return Err(DbError::invalid(format!("Multiple incompatible setting of column {name}")));
         }
@@ -256,9 +281,7 @@ fn check_condition(modify: &Modify, verb: &str) -> Result<(), DbError> {
     let Some(condition) = &modify.condition else { return Ok(()) };
     let several = |choice: &Choice| !matches!(choice, Choice::One(_));
     if modify.keys.iter().any(several) {
-        return Err(DbError::invalid(
-            "IN on the partition key is not supported with conditional updates/deletions",
-        ));
+        return Err(in_of_condition("partition key", modify.kind));
     }
     let table = &modify.table;
     let statics_only = match condition {
@@ -275,6 +298,11 @@ fn check_condition(modify: &Modify, verb: &str) -> Result<(), DbError> {
     };
     if row_known || verb == "INSERT" {
         return Ok(());
+    }
+    if let (Rows::Partition, Kind::Update, Some(missing)) =
+        (&modify.rows, modify.kind, table.clustering_key_columns().first())
+    {
+        return Err(DbError::invalid(format!("Missing mandatory PRIMARY KEY part {}", missing.name)));
     }
     Err(DbError::invalid(format!(
         "{verb} statements must restrict all PRIMARY KEY columns with equality relations in order to use IF \

@@ -10,6 +10,7 @@ use crate::execute::plan::{Choice, Clustering, Edge, Filter, FilterLeft, Partiti
 use crate::execute::term::Term;
 use crate::schema::{ColumnKind, Table};
 use crate::value::{CqlType, types};
+pub(super) use analysis::unrestricted;
 use analysis::{Analysis, Resolved};
 
 /// What a WHERE asks for.

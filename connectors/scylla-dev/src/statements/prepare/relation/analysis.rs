@@ -171,9 +171,8 @@ impl Analysis<'_> {
                      by a non-EQ relation)"
                 )
             } else {
-                format!(
-                    "PRIMARY KEY column \"{name}\" cannot be restricted as preceding column \"{before}\" is not restricted"
-                )
+                self.filtering.get_or_insert(unrestricted(name, before));
+                continue;
             };
             self.filtering.get_or_insert_with(|| DbError::invalid(message));
         }
@@ -216,6 +215,12 @@ fn bound_of(
         Operator::Le => Some((&mut clustering.upper, Edge::Included, "end")),
         Operator::Eq | Operator::Ne | Operator::In | Operator::NotIn => None,
     }
+}
+
+pub(in super::super) fn unrestricted(column: &str, before: &str) -> DbError {
+    DbError::invalid(format!(
+        "PRIMARY KEY column \"{column}\" cannot be restricted as preceding column \"{before}\" is not restricted"
+    ))
 }
 
 fn needs_filtering() -> DbError {
