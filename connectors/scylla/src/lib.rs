@@ -1,4 +1,4 @@
-//! All that knows ScyllaDB: the session, the CDC reader, the scylla-outbox source and dead letters in a table.
+//! All that knows ScyllaDB: the session, the CDC reader, the scylla-outbox source, projections and dead letters in tables.
 //!
 //! An application writes its rows and, in the same logged batch, an event row into an outbox table with CDC enabled.
 //! ScyllaDB's CDC log then holds every event once, by write time, in *streams*. The [`reader`] reads the log up to
@@ -9,11 +9,13 @@
 //! * [`session`]: the `session` block, and what the driver's errors mean
 //! * [`reader`]: streams, windows, visits, and the position that survives a restart
 //! * [`outbox`]: which rows are events, and what they look like as records
+//! * [`projection`]: events as rows of a table that is kept equal to the last word on each key
 //! * [`dead_letter`]: dead letters in a table, both ways
 #![forbid(unsafe_code)]
 
 pub mod dead_letter;
 pub mod outbox;
+pub mod projection;
 pub mod reader;
 pub mod session;
 
@@ -28,5 +30,5 @@ pub fn sources() -> Vec<Arc<dyn SourceFactory>> {
 
 /// The sinks of this crate, for the host's list.
 pub fn sinks() -> Vec<Arc<dyn SinkFactory>> {
-    vec![connector::sink(dead_letter::DeadLetterSink)]
+    vec![connector::sink(dead_letter::DeadLetterSink), connector::sink(projection::Projection)]
 }

@@ -8,6 +8,7 @@ mod dead_letter;
 mod gap;
 mod late;
 mod place;
+mod projection;
 mod reads;
 mod refusals;
 mod resumes;

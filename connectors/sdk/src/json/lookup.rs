@@ -37,13 +37,13 @@ impl Lookup {
         number
     }
 
-    /// What stands at each path, by number; nothing of a record without a payload.
+    /// What stands at each path, by number; nothing of a record without a payload. Without paths nothing is read.
     ///
     /// # Errors
     /// [`ErrorKind::Record`] when the payload is not JSON; the message quotes none of it.
     pub fn find<'p>(&self, payload: Option<&'p [u8]>) -> Result<Vec<Option<Written<'p>>>, Error> {
         let mut found = vec![None; self.paths];
-        let Some(payload) = payload else {
+        let Some(payload) = payload.filter(|_| self.paths > 0) else {
             return Ok(found);
         };
         let mut reader = serde_json::Deserializer::from_slice(payload);
@@ -68,7 +68,7 @@ fn not_json(error: &serde_json::Error) -> Error {
     let message =
         format!("the payload is not JSON, as line {} column {} shows", error.line(), error.column());
     Error::new(ErrorKind::Record, message)
-        .advice("have the source write JSON, or filter such records out by a header before this transform")
+        .advice("have the source write JSON, or filter such records out by a header on the way here")
 }
 
 /// Reads one value, noting what lies on the paths.

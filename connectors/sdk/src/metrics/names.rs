@@ -49,6 +49,11 @@ pub const CDC_ROWS_INCOMPLETE: Name =
 pub const CDC_ROWS_UNKNOWN: Name =
     ("cdc_rows_skipped_unknown_total", "CDC rows passed over: an operation this version does not know.");
 /// Counter.
+pub const PROJECTION_IGNORED: Name = (
+    "projection_records_ignored_total",
+    "Records passed over by a projection: no mapping names their type of event.",
+);
+/// Counter.
 pub const RECORDS_READ: Name = ("source_records_read_total", "Records that the source gave to the task.");
 /// Counter.
 pub const RECORDS_WRITTEN: Name = ("sink_records_written_total", "Records that the sink made durable.");

@@ -1,0 +1,200 @@
+//! The sink: one or two statements an event, many on their way at a time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::{StreamExt as _, future, stream};
+use scylla::client::session::Session;
+use scylla::statement::prepared::PreparedStatement;
+use tokio::sync::OnceCell;
+use weir_sdk::config::Problem;
+use weir_sdk::json::Lookup;
+use weir_sdk::metrics::{Counter, names};
+use weir_sdk::{
+    Context, Error, ErrorKind, Failed, Order, Record, Records, Sink, SinkConnector, WriteError, async_trait,
+};
+
+use super::config::{ANY, OnUnmapped, ProjectionConfig};
+use super::expression::Expression;
+use super::plan::{self, Bind, Plan, Planned};
+use super::row::{self, Slot, Values, refused};
+use super::table::Table;
+use super::value::{self, Given};
+use crate::session::connect;
+use crate::session::errors::Classify;
+
+/// How many events of one call are on their way at a time: more than a node works on at once, few enough to be fair.
+const AT_A_TIME: usize = 128;
+
+/// Keeps a table equal to the last word on each key.
+#[derive(Clone, Copy, Debug)]
+pub struct Projection;
+
+#[async_trait]
+impl SinkConnector for Projection {
+    const NAME: &'static str = "scylla-projection";
+    type Config = ProjectionConfig;
+
+    fn check(&self, config: &ProjectionConfig) -> Vec<Problem> {
+        config.problems()
+    }
+
+    async fn open(&self, config: ProjectionConfig, context: Context) -> Result<Arc<dyn Sink>, Error> {
+        let session = connect(&config.session).await?;
+        let types = prepare(&session, &config).await?;
+        let ignored = context.metrics().counter(names::PROJECTION_IGNORED);
+        Ok(Arc::new(OpenProjection { session, config, types, ignored }))
+    }
+}
+
+struct OpenProjection {
+    session: Arc<Session>,
+    config: ProjectionConfig,
+    types: HashMap<String, EventType>,
+    ignored: Counter,
+}
+
+/// What is done for a type of event.
+struct EventType {
+    lookup: Lookup,
+    statements: Vec<(PreparedStatement, Vec<Slot>)>,
+}
+
+#[async_trait]
+impl Sink for OpenProjection {
+    async fn write(&self, records: Records) -> Result<(), WriteError> {
+        let schema = &OnceCell::new();
+        let writes = (0..records.len()).map(|index| {
+            let record = records[index].clone();
+            async move { self.write_one(record, schema).await.map_err(|error| Failed { index, error }) }
+        });
+        let answers: Vec<_> = stream::iter(writes).buffered(AT_A_TIME).collect().await;
+        let failed: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+        if failed.is_empty() { Ok(()) } else { Err(WriteError::Some(failed)) }
+    }
+
+    async fn probe(&self) -> Result<(), Error> {
+        let asked = self.session.query_unpaged("SELECT key FROM system.local", ()).await;
+        asked.map(drop).map_err(Classify::classify)
+    }
+
+    fn order(&self) -> Order {
+        Order::Converges
+    }
+}
+
+/// Whether the table still is what the mapping wants; looked up once a call, and only after a failure.
+type Schema = OnceCell<Result<(), Error>>;
+
+impl OpenProjection {
+    async fn write_one(&self, record: Record, schema: &Schema) -> Result<(), Error> {
+        let Some(of_type) = self.event_type(&record)? else { return Ok(()) };
+        let time = row::time(&record, self.config.version)?;
+        let rows = {
+            let found = of_type.lookup.find(record.value.as_deref())?;
+            let bound = of_type.statements.iter();
+            bound.map(|(_, slots)| Values::of(slots, &record, &found, time)).collect::<Result<Vec<_>, _>>()?
+        };
+        let writes = of_type.statements.iter().zip(rows);
+        let writes = writes.map(|((statement, _), row)| self.session.execute_unpaged(statement, row));
+        let Err(error) = future::try_join_all(writes).await else { return Ok(()) };
+        let error = error.classify().context("write to the projection");
+        if error.kind() != ErrorKind::Config {
+            return Err(error);
+        }
+        // ScyllaDB calls a statement invalid when the table has changed, and else by the record's own fault.
+        let look = async || prepare(&self.session, &self.config).await.map(drop);
+        schema.get_or_init(look).await.clone()?;
+        Err(refused(error.to_string()))
+    }
+
+    /// `None` for an event to pass over.
+    fn event_type(&self, record: &Record) -> Result<Option<&EventType>, Error> {
+        let named = record.headers.get(&self.config.type_header);
+        let named = named.and_then(|name| std::str::from_utf8(name).ok());
+        if let Some(known) = named.and_then(|name| self.types.get(name)).or_else(|| self.types.get(ANY)) {
+            return Ok(Some(known));
+        }
+        let told = || match named {
+            Some(name) => format!("no mapping names the event type `{name}`"),
+            None => {
+                format!("the header `{}`, which names the type of event, is missing", self.config.type_header)
+            }
+        };
+        match self.config.on_unmapped {
+            OnUnmapped::Ignore => {
+                self.ignored.add(1);
+                Ok(None)
+            }
+            OnUnmapped::DeadLetter => Err(refused(told())),
+            OnUnmapped::Stop => Err(Error::new(ErrorKind::Config, told())
+                .advice("add it to `events:`, or set `on_unmapped: ignore` or `dead_letter`")),
+        }
+    }
+}
+
+/// Plans and prepares the statements of every type of event.
+///
+/// # Errors
+/// `Config`, with every problem of the block against the table.
+async fn prepare(session: &Session, config: &ProjectionConfig) -> Result<HashMap<String, EventType>, Error> {
+    let table = Table::read(session, config).await?;
+    let plans = plan::plans(config, &table).map_err(told)?;
+    let (mut types, mut problems) = (HashMap::new(), Vec::new());
+    for (name, Plan { lookup, statements }) in plans {
+        let mut ready = Vec::new();
+        for Planned { text, binds } in statements {
+            let prepared = session.prepare(text).await;
+            let mut prepared = prepared.map_err(|error| error.classify().context("prepare a projection"))?;
+            prepared.set_is_idempotent(true);
+            let slots = typed(binds, &prepared, &mut problems);
+            ready.push((prepared, slots));
+        }
+        types.insert(name, EventType { lookup, statements: ready });
+    }
+    if problems.is_empty() { Ok(types) } else { Err(told(problems)) }
+}
+
+/// Types from the statement's own markers; values that are the same for every event are serialized now.
+fn typed(binds: Vec<Bind>, prepared: &PreparedStatement, problems: &mut Vec<Problem>) -> Vec<Slot> {
+    let of_types: Vec<_> = prepared.get_variable_col_specs().iter().map(|spec| spec.typ().clone()).collect();
+    let mut slots = Vec::with_capacity(binds.len());
+    for (bind, of) in binds.into_iter().zip(of_types) {
+        let cell = match bind {
+            Bind::Time(less) => {
+                slots.push(Slot::Time(less));
+                continue;
+            }
+            Bind::Column(cell) => cell,
+        };
+        if let Some(reason) = value::unsupported(&of) {
+            problems
+                .push(Problem::at_key(&cell.pointer, format!("`{}` cannot be set: {reason}", cell.column)));
+        } else if let Expression::Literal(text) = &cell.expression {
+            let mut bytes = Vec::new();
+            match value::append(&mut bytes, Given::Text(text), &of) {
+                Ok(()) => slots.push(Slot::Fixed(bytes)),
+                Err(wanted) => {
+                    let message = format!("the column `{}` wants {wanted}", cell.column);
+                    let help = "a place in the payload begins with `$.`, a header stands in braces";
+                    problems.push(Problem::new(&cell.pointer, message).help(help));
+                }
+            }
+        } else {
+            slots.push(Slot::Cell(cell, of));
+        }
+    }
+    slots
+}
+
+/// Each problem once, however many events share it.
+fn told(problems: Vec<Problem>) -> Error {
+    let mut once: Vec<Problem> = Vec::new();
+    for problem in problems {
+        if !once.contains(&problem) {
+            once.push(problem);
+        }
+    }
+    let advice: Vec<_> = once.iter().filter_map(|problem| problem.help.clone()).collect();
+    Error::config(once).advice(advice.join("; "))
+}
