@@ -1,11 +1,11 @@
 //! The states of a task, which of them may follow which, and the board on which every task shows its own.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use weir_sdk::TaskId;
 use weir_sdk::metrics::{Metrics, names};
+use weir_sdk::{Conditions, Degraded, TaskId};
 
 use crate::config::Mask;
 
@@ -46,12 +46,12 @@ impl State {
 
     /// The table of transitions: which states may follow this one.
     pub fn next(self) -> &'static [Self] {
-        use State::{Degraded, Failed, Gap, Parked, Paused, Restarting, Running, Stopped};
+        use State::{Failed, Gap, Parked, Paused, Restarting, Running, Stopped};
         match self {
-            Restarting => &[Running, Parked, Failed, Gap, Paused, Stopped],
-            Running => &[Degraded, Parked, Paused, Restarting, Failed, Gap, Stopped],
-            Degraded => &[Running, Parked, Paused, Restarting, Failed, Gap, Stopped],
-            Parked => &[Running, Degraded, Paused, Restarting, Failed, Gap, Stopped],
+            Restarting => &[Running, Self::Degraded, Parked, Failed, Gap, Paused, Stopped],
+            Running => &[Self::Degraded, Parked, Paused, Restarting, Failed, Gap, Stopped],
+            Self::Degraded => &[Running, Parked, Paused, Restarting, Failed, Gap, Stopped],
+            Parked => &[Running, Self::Degraded, Paused, Restarting, Failed, Gap, Stopped],
             Failed | Gap => &[Paused, Restarting, Stopped],
             Paused => &[Restarting, Stopped],
             Stopped => &[],
@@ -90,7 +90,23 @@ pub struct TaskStatus {
 
 /// Every task's status; cloning shares it. Each task writes its own line only.
 #[derive(Clone, Debug, Default)]
-pub struct Board(Arc<Mutex<BTreeMap<TaskId, TaskStatus>>>);
+pub struct Board(Arc<Mutex<Lines>>);
+
+type Lines = BTreeMap<TaskId, Line>;
+
+#[derive(Debug)]
+struct Line {
+    status: TaskStatus,
+    conditions: Conditions,
+    /// What to show of it, and how, if a condition changes; `None` while it does not run.
+    flowing: Option<Flowing>,
+}
+
+#[derive(Clone, Debug)]
+struct Flowing {
+    mask: Mask,
+    note: Option<Arc<str>>,
+}
 
 impl Board {
     /// Adds a task, as being built, and gives it the pen for its line.
@@ -104,17 +120,80 @@ impl Board {
         };
         metrics.gauge(names::TASK_STATE).set(State::Restarting as u8 as f64);
         metrics.gauge(names::TASK_PARKED).set(0.0);
-        self.lines().insert(task.clone(), status);
-        Pen { board: self.clone(), task, mask: Mask::default(), note: None }
+        let conditions = Conditions::default();
+        let (board, of) = (Arc::downgrade(&self.0), task.clone());
+        conditions.observe(move || {
+            if let Some(board) = board.upgrade() {
+                Self(board).reconsider(&of);
+            }
+        });
+        self.lines().insert(task.clone(), Line { status, conditions: conditions.clone(), flowing: None });
+        Pen { board: self.clone(), task, conditions, mask: Mask::default(), note: None }
     }
 
     /// Every task's status, by name.
     pub fn tasks(&self) -> BTreeMap<TaskId, TaskStatus> {
-        self.lines().clone()
+        self.lines().iter().map(|(task, line)| (task.clone(), line.status.clone())).collect()
     }
 
-    fn lines(&self) -> std::sync::MutexGuard<'_, BTreeMap<TaskId, TaskStatus>> {
+    /// The task's conditions have changed.
+    fn reconsider(&self, task: &TaskId) {
+        self.change(task, |line| {
+            let flowing = line.flowing.as_ref()?;
+            matches!(line.status.state, State::Running | State::Degraded)
+                .then(|| flowing.shown(&line.conditions))
+        });
+    }
+
+    /// Writes what `decide` says into a line, if anything, and logs it.
+    fn change(&self, task: &TaskId, decide: impl FnOnce(&mut Line) -> Option<(State, Option<String>)>) {
+        let mut lines = self.lines();
+        let Some(line) = lines.get_mut(task) else { return };
+        let Some((to, reason)) = decide(line) else { return };
+        let from = line.status.state;
+        line.status.write(to, reason.clone());
+        drop(lines);
+        if from != to {
+            log_transition(task, from, to, reason.as_deref().unwrap_or_default());
+        }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Flowing {
+    /// DEGRADED while any condition holds, and otherwise RUNNING.
+    fn shown(&self, conditions: &Conditions) -> (State, Option<String>) {
+        let note = self.note.as_deref();
+        let (state, reason) = match (conditions.reason(), note) {
+            (Some(reason), None) => (State::Degraded, Some(reason)),
+            (Some(reason), Some(note)) => (State::Degraded, Some(format!("{reason}; {note}"))),
+            (None, note) => (State::Running, note.map(str::to_owned)),
+        };
+        (state, reason.map(|reason| self.mask.apply(&reason).into_owned()))
+    }
+}
+
+impl TaskStatus {
+    fn write(&mut self, state: State, reason: Option<String>) {
+        self.reason = reason;
+        if self.state == state {
+            return;
+        }
+        let from = self.state;
+        debug_assert!(from.next().contains(&state), "{from:?} may not be followed by {state:?}");
+        self.state = state;
+        self.since = SystemTime::now();
+        self.has_run |= matches!(state, State::Running | State::Degraded);
+        self.metrics.gauge(names::TASK_STATE).set(state as u8 as f64);
+        let parked = self.metrics.gauge(names::TASK_PARKED);
+        if state == State::Parked {
+            parked.count_from_now();
+        } else {
+            parked.set(0.0);
+        }
     }
 }
 
@@ -123,6 +202,7 @@ impl Board {
 pub struct Pen {
     board: Board,
     task: TaskId,
+    conditions: Conditions,
     mask: Mask,
     note: Option<Arc<str>>,
 }
@@ -140,17 +220,38 @@ impl Pen {
         Self { note: Some(note.into()), ..self }
     }
 
-    /// The task runs.
+    /// The task runs: it is RUNNING, or DEGRADED while a guarantee is weaker.
     pub fn running(&self) {
-        match &self.note {
-            Some(note) => self.because(State::Running, &**note),
-            None => self.write(State::Running, None),
-        }
+        let flowing = Flowing { mask: self.mask.clone(), note: self.note.clone() };
+        self.board.change(&self.task, |line| {
+            let shown = flowing.shown(&line.conditions);
+            line.flowing = Some(flowing);
+            Some(shown)
+        });
     }
 
     /// The task is in `state`, and why.
     pub fn because(&self, state: State, reason: impl Into<String>) {
-        self.write(state, Some(self.hide(&reason.into())));
+        let reason = self.hide(&reason.into());
+        self.board.change(&self.task, |_| Some((state, Some(reason))));
+    }
+
+    /// A guarantee is weaker than promised as long as the answer lives.
+    pub fn degraded(&self, reason: impl Into<String>) -> Degraded {
+        self.conditions.degraded(reason)
+    }
+
+    /// Where connectors say so.
+    pub fn conditions(&self) -> &Conditions {
+        &self.conditions
+    }
+
+    /// The task is about to end: that its parts take back what they said is no news.
+    pub fn ending(&self) {
+        self.board.change(&self.task, |line| {
+            line.flowing = None;
+            None
+        });
     }
 
     /// Hides in a text what no reason may show.
@@ -160,33 +261,7 @@ impl Pen {
 
     /// What the task does now.
     pub fn state(&self) -> State {
-        self.board.lines().get(&self.task).map_or(State::Stopped, |status| status.state)
-    }
-
-    fn write(&self, state: State, reason: Option<String>) {
-        let mut lines = self.board.lines();
-        let Some(status) = lines.get_mut(&self.task) else {
-            return;
-        };
-        let from = status.state;
-        if from == state {
-            status.reason = reason;
-            return;
-        }
-        debug_assert!(from.next().contains(&state), "{from:?} may not be followed by {state:?}");
-        status.state = state;
-        status.since = SystemTime::now();
-        status.has_run |= state == State::Running;
-        status.metrics.gauge(names::TASK_STATE).set(state as u8 as f64);
-        let parked = status.metrics.gauge(names::TASK_PARKED);
-        if state == State::Parked {
-            parked.count_from_now();
-        } else {
-            parked.set(0.0);
-        }
-        status.reason.clone_from(&reason);
-        drop(lines);
-        log_transition(&self.task, from, state, reason.as_deref().unwrap_or_default());
+        self.board.lines().get(&self.task).map_or(State::Stopped, |line| line.status.state)
     }
 }
 
@@ -229,5 +304,33 @@ mod tests {
         assert!(parked.by_ref().take(10_000_000).any(|seconds| seconds > 0.0));
         pen.running();
         assert_eq!(parked.next(), Some(0.0));
+    }
+
+    #[test]
+    fn a_condition_degrades_a_task_that_runs_and_waits_for_one_that_does_not() {
+        let board = Board::default();
+        let task = TaskId { pipeline: "orders".into(), sink: "topic".into() };
+        let pen = board.enter(task.clone(), Metrics::default());
+        let shown = || {
+            let status = board.tasks().remove(&task).unwrap();
+            (status.state, status.reason)
+        };
+        let memory = pen.degraded("little memory");
+        assert_eq!(shown().0, State::Restarting);
+        pen.running();
+        assert_eq!(shown(), (State::Degraded, Some("little memory".into())));
+        assert!(board.tasks()[&task].has_run);
+        pen.because(State::Parked, "broker down");
+        drop(memory);
+        let disk = pen.conditions().degraded("disk full");
+        assert_eq!(shown(), (State::Parked, Some("broker down".into())));
+        pen.clone().noting("went over a gap").running();
+        assert_eq!(shown(), (State::Degraded, Some("disk full; went over a gap".into())));
+        drop(disk);
+        assert_eq!(shown(), (State::Running, Some("went over a gap".into())));
+        let late = pen.degraded("late");
+        pen.ending();
+        drop(late);
+        assert_eq!(shown().0, State::Degraded, "its end is for the supervisor to tell");
     }
 }

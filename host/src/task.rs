@@ -135,6 +135,9 @@ pub async fn run(spec: &Spec, pen: &Pen, stop: &Stop) -> Result<Ended, Error> {
     let mut saver = Saver::start(spec, opened.identity.clone(), opened.source.commits(), pen.clone());
     let mut flow = Flow::start(spec, opened, parking, stop);
     let ended = flow.run(&mut saver, stop).await;
+    if ended.is_err() {
+        pen.ending();
+    }
     flow.close().await;
     let patience = async {
         if ended.is_ok() {

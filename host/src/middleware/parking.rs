@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use weir_sdk::Conditions;
+
 use crate::state::{Pen, State};
 
 /// Shared by a task's reader and lanes. Cloning shares it.
@@ -40,6 +42,11 @@ impl Parking {
     #[must_use]
     pub fn of(&self, who: &str) -> Self {
         Self { who: Some(who.into()), ..self.clone() }
+    }
+
+    /// Where connectors say that a guarantee is weaker.
+    pub fn conditions(&self) -> &Conditions {
+        self.pen.conditions()
     }
 
     /// Hides in a text what no reason may show.

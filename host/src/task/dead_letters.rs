@@ -106,7 +106,7 @@ impl DeadLetters {
         let Some(place) = &spec.dead_letter else { return Ok(Self::default()) };
         let name = place.sink.name().to_owned();
         let figures = spec.metrics.dead_letters();
-        let context = Context::new(spec.id.clone(), figures.clone());
+        let context = Context::new(spec.id.clone(), figures.clone()).telling(parking.conditions().clone());
         let sink = place.sink.open(place.config.clone(), context).await;
         let sink = sink.map_err(|error| error.context(format_args!("open dead-letter sink {name}")))?;
         let own = parking.of(&format!("dead-letter sink {name}"));

@@ -28,7 +28,7 @@ pub struct Opened {
 /// What could not be opened, and why.
 pub async fn open(spec: &Spec, parking: &Parking) -> Result<Opened, Error> {
     let saved = spec.checkpoints.load(&spec.id).await?;
-    let context = Context::new(spec.id.clone(), spec.metrics.clone());
+    let context = Context::new(spec.id.clone(), spec.metrics.clone()).telling(parking.conditions().clone());
     let context = if spec.gap.is_in_use() { context.accepting_gap() } else { context };
     let resume = saved.as_ref().map(|saved| saved.checkpoint.clone()).unwrap_or_default();
     let name = spec.source.name();

@@ -7,11 +7,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use weir_sdk::metrics::{Gauge, names};
-use weir_sdk::{Backoff, Checkpoint, CheckpointStore, Commits, Error, ErrorKind, TaskId};
+use weir_sdk::{Backoff, Checkpoint, CheckpointStore, Commits, Degraded, Error, ErrorKind, TaskId};
 
 use super::Spec;
 use crate::middleware::policy::{self, Decision};
-use crate::state::{Pen, State};
+use crate::state::Pen;
 
 /// The end of it that the task holds.
 pub struct Saver {
@@ -48,6 +48,7 @@ impl Saver {
             age: spec.metrics.gauge(names::CHECKPOINT_AGE),
             saved: Instant::now(),
             pen,
+            degraded: None,
         };
         let mut set = JoinSet::new();
         set.spawn(work.run());
@@ -108,6 +109,8 @@ struct Work {
     age: Gauge,
     saved: Instant,
     pen: Pen,
+    /// Held while nothing can be saved.
+    degraded: Option<Degraded>,
 }
 
 impl Work {
@@ -148,14 +151,10 @@ impl Work {
             if !passing || self.completed.lock().1 == Phase::Closing {
                 return Err(error);
             }
-            if matches!(self.pen.state(), State::Running | State::Degraded) {
-                self.pen.because(State::Degraded, policy::reason(&error));
-            }
+            self.degraded = Some(self.pen.degraded(policy::reason(&error)));
             self.changed(backoff.next().unwrap_or_default()).await;
         }
-        if self.pen.state() == State::Degraded {
-            self.pen.running();
-        }
+        self.degraded = None;
         self.saved = Instant::now();
         self.age.count_from_now();
         Ok(())
