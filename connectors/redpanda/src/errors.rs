@@ -14,6 +14,24 @@ pub(crate) fn of(code: Code) -> Error {
     }
 }
 
+/// The error behind a complaint about a connection. What a listener wants that we do not offer, and the other way
+/// round, shows in librdkafka's words only.
+pub(crate) fn of_complaint(code: Code, words: &str) -> Error {
+    let error = match code {
+        // Trying again helps as little as with a wrong password; a client made anew reads the file of the CA again.
+        Code::SSL if words.contains("could not be verified") => {
+            Error::new(ErrorKind::Config, code.to_string()).advice(UNTRUSTED)
+        }
+        // What may as well be a broker that is just going away.
+        Code::BrokerTransportFailure if words.contains("connecting to a SSL listener") => {
+            of(code).advice(WANTS_TLS)
+        }
+        Code::BrokerTransportFailure if words.contains("require SASL") => of(code).advice(WANTS_SASL),
+        _ => of(code),
+    };
+    error.context(words)
+}
+
 /// The error behind a failed call.
 pub(crate) fn of_call(error: &KafkaError) -> Error {
     match error {
@@ -52,6 +70,12 @@ pub(crate) fn is_fault_of_a_record(code: Code) -> bool {
 const BROKERS: &str = "check that the brokers run and that `brokers` names them";
 const TLS: &str =
     "check `tls`: the CA that signed the brokers' certificate, and that the port is a TLS listener";
+const UNTRUSTED: &str = "check `tls.ca`: the CA that signed the brokers' certificate; and that the certificate names the \
+                         host in `brokers`, and has not expired";
+const WANTS_TLS: &str = "check that the brokers run; if they do, the port is a TLS listener: add `tls`, or name the \
+                         port of a listener without";
+const WANTS_SASL: &str = "check that the brokers run; if they do, the listener asks for credentials: add `sasl`, or \
+                          name the port of a listener without";
 const CREDENTIALS: &str = "check `sasl`: mechanism, username, password, and that the user exists";
 const RIGHTS: &str = "grant the user WRITE and DESCRIBE on the topic (and IDEMPOTENT_WRITE on old clusters)";
 const NO_TOPIC: &str = "create the topic, or let the sink do it with `create: {partitions: …}`";
@@ -260,7 +284,7 @@ fn meaning(code: Code) -> Option<(ErrorKind, Option<&'static str>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_collateral, meaning, of, of_call};
+    use super::{is_collateral, meaning, of, of_call, of_complaint};
     use rdkafka::ClientConfig;
     use rdkafka::error::RDKafkaErrorCode as Code;
     use rdkafka::producer::BaseProducer;
@@ -293,6 +317,40 @@ mod tests {
             "record: MessageSizeTooLarge (Broker: Message size too large) (raise `max_record` and the topic's \
              `max.message.bytes`, or make the record smaller)"
         );
+    }
+
+    #[test]
+    fn what_a_listener_wants_is_told_from_a_broker_that_is_gone() {
+        for (code, words, kind, advice) in [
+            (
+                Code::SSL,
+                "SSL handshake failed: tls_post_process_server_certificate:certificate verify failed: broker \
+                 certificate could not be verified, verify that ssl.ca.location is correctly configured",
+                ErrorKind::Config,
+                "tls.ca",
+            ),
+            (Code::SSL, "SSL handshake failed: Disconnected", ErrorKind::Unavailable, "`tls`"),
+            (
+                Code::BrokerTransportFailure,
+                "Disconnected: requesting ApiVersion: might be caused by incorrect security.protocol configuration \
+                 (connecting to a SSL listener?) or broker version is < 0.10",
+                ErrorKind::Unavailable,
+                "add `tls`",
+            ),
+            (
+                Code::BrokerTransportFailure,
+                "Disconnected: verify that security.protocol is correctly configured, broker might require SASL \
+                 authentication",
+                ErrorKind::Unavailable,
+                "add `sasl`",
+            ),
+            (Code::BrokerTransportFailure, "Connection refused", ErrorKind::Unavailable, "`brokers`"),
+        ] {
+            let error = of_complaint(code, words);
+            assert_eq!(error.kind(), kind, "{error:?}");
+            assert!(error.operator_advice().unwrap().contains(advice), "{error:?}");
+            assert!(error.message().starts_with(words), "{error:?}");
+        }
     }
 
     #[test]

@@ -26,7 +26,23 @@ pub(crate) struct FarSide {
     /// The same, for the one look each delivery report takes.
     is_down: AtomicBool,
     /// The last complaint about a single connection: why, when all are down.
-    complaint: Mutex<Option<Error>>,
+    complaint: Mutex<Option<Complaint>>,
+}
+
+/// What librdkafka said of a connection.
+#[derive(Clone, Debug)]
+struct Complaint {
+    error: Error,
+    at: Instant,
+}
+
+impl Complaint {
+    /// Wrong credentials or an unknown CA are why; the refused connections that follow are not. Unless they follow long
+    /// after: then something else is the matter.
+    fn says_more_than(&self, later: &Error, now: Instant) -> bool {
+        let is_of_operator = |error: &Error| matches!(error.kind(), ErrorKind::Auth | ErrorKind::Config);
+        is_of_operator(&self.error) && !is_of_operator(later) && now - self.at < FRESH
+    }
 }
 
 /// All brokers are down.
@@ -56,13 +72,14 @@ impl FarSide {
         let last_complaint = Instant::now();
         let mut complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
         let all_down = code == RDKafkaErrorCode::AllBrokersDown;
-        // Wrong credentials are why; the refused connections that follow are not.
-        let says_more = complaint.as_ref().is_none_or(|known| known.kind() != ErrorKind::Auth);
-        if !all_down && says_more {
-            *complaint = Some(errors::of(code).context(reason));
+        if !all_down {
+            let error = errors::of_complaint(code, reason);
+            if complaint.as_ref().is_none_or(|known| !known.says_more_than(&error, last_complaint)) {
+                *complaint = Some(Complaint { error, at: last_complaint });
+            }
         }
         if all_down || self.is_down.load(Ordering::Relaxed) {
-            let why = complaint.clone().unwrap_or_else(|| errors::of(code));
+            let why = complaint.as_ref().map_or_else(|| errors::of(code), |known| known.error.clone());
             self.is_down.store(true, Ordering::Relaxed);
             self.down.send_replace(Some(Down { why, last_complaint }));
         }
@@ -70,7 +87,8 @@ impl FarSide {
 
     /// The last complaint since a broker answered.
     pub(crate) fn complaint(&self) -> Option<Error> {
-        self.complaint.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
+        complaint.as_ref().map(|known| known.error.clone())
     }
 
     /// Ends when all brokers have been down for [`GRACE`], with the reason. Otherwise never.
@@ -132,5 +150,15 @@ mod tests {
         far_side.complained(BrokerTransportFailure, "disconnected");
         far_side.complained(AllBrokersDown, "1/1 brokers are down");
         assert_eq!(far_side.gone().await.kind(), ErrorKind::Auth);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn credentials_that_were_wrong_once_are_not_why_a_broker_is_gone_today() {
+        let far_side = FarSide::new();
+        far_side.complained(Authentication, "one of three brokers has another password");
+        sleep(FRESH).await;
+        far_side.complained(BrokerTransportFailure, "127.0.0.1:1/1: Connection refused");
+        far_side.complained(AllBrokersDown, "3/3 brokers are down");
+        assert_eq!(far_side.gone().await.kind(), ErrorKind::Unavailable);
     }
 }
