@@ -2,7 +2,7 @@
 //!
 //! [`connection`] runs one client's loop, [`frame`] cuts the byte stream into frames, [`request`] reads their bodies,
 //! [`dispatch`] answers them, [`login`] checks who may ask, [`response`] writes the answers, [`prepared`] keeps prepared
-//! statements.
+//! statements, [`shards`] says to which shard a connection belongs.
 mod connection;
 mod dispatch;
 mod frame;
@@ -10,6 +10,7 @@ mod login;
 mod prepared;
 mod request;
 mod response;
+mod shards;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use crate::outcome::SchemaChange;
 use crate::storage::Store;
 pub(crate) use login::Login;
 use prepared::PreparedStatements;
+use shards::Shards;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -30,13 +32,20 @@ pub(crate) struct Server {
     /// Who may log in; without one nobody needs to.
     login: Option<Login>,
     prepared: PreparedStatements,
+    shards: Shards,
     schema_changes: broadcast::Sender<SchemaChange>,
 }
 
 impl Server {
     pub(crate) fn new(store: Arc<Store>, faults: Faults, login: Option<Login>) -> Self {
         let (schema_changes, _) = broadcast::channel(1024);
-        Self { store, faults, login, prepared: PreparedStatements::default(), schema_changes }
+        let shards = Shards::new(store.node().layout.shards);
+        Self { store, faults, login, prepared: PreparedStatements::default(), shards, schema_changes }
+    }
+
+    /// Clients must prepare again what they prepared.
+    pub(crate) fn forget_statements(&self) {
+        self.prepared.clear();
     }
 }
 

@@ -84,6 +84,15 @@ impl Prepared {
         }
     }
 
+    /// The one table it reads or writes.
+    pub(crate) fn table(&self) -> Option<&Arc<Table>> {
+        match &self.plan {
+            Plan::Select(select) => Some(&select.table),
+            Plan::Modify(modify) => Some(&modify.table),
+            _ => None,
+        }
+    }
+
     /// Whether all its tables are still what they were; if not, it must be prepared again.
     pub fn is_current(&self, schema: &Schema) -> bool {
         match &self.plan {

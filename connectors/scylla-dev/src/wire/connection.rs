@@ -8,6 +8,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::dispatch::{self, ConnectionState};
 use super::frame::{self, Reply, opcode};
+use super::shards::Seat;
 use super::{Server, response};
 use crate::outcome::SchemaChange;
 
@@ -32,6 +33,8 @@ struct Connection {
     stream: TcpStream,
     server: Arc<Server>,
     state: ConnectionState,
+    /// Given back when the connection ends.
+    _seat: Seat,
     schema_changes: broadcast::Receiver<SchemaChange>,
     input: BytesMut,
     output: BytesMut,
@@ -46,8 +49,10 @@ enum Next {
 impl Connection {
     fn new(stream: TcpStream, server: Arc<Server>) -> Self {
         let schema_changes = server.schema_changes.subscribe();
-        let state = ConnectionState::default();
-        Self { stream, server, state, schema_changes, input: BytesMut::new(), output: BytesMut::new() }
+        let seat = server.shards.seat();
+        let state = ConnectionState::on(seat.shard);
+        let (input, output) = (BytesMut::new(), BytesMut::new());
+        Self { stream, server, state, _seat: seat, schema_changes, input, output }
     }
 
     async fn run(mut self) -> std::io::Result<()> {

@@ -7,7 +7,7 @@ use scylla_cql::frame::types;
 use super::frame::{self, Compression, Format, Frame, Reply, opcode};
 use super::prepared::Statement;
 use super::request::{self, BatchPart, malformed};
-use super::{Server, login, response};
+use super::{Server, login, response, shards};
 use crate::error::DbError;
 use crate::execute;
 use crate::outcome::{ChangeKind, ChangeTarget, Outcome, SchemaChange, Session};
@@ -22,8 +22,26 @@ pub(super) struct ConnectionState {
     /// Whether it wants to hear of schema changes.
     pub(super) registered: bool,
     pub(super) format: Format,
+    /// Which shard it belongs to.
+    shard: u16,
     stage: Stage,
     mark: response::Mark,
+    tablets: Tablets,
+}
+
+impl ConnectionState {
+    /// A new connection to this shard.
+    pub(super) fn on(shard: u16) -> Self {
+        Self { shard, ..Self::default() }
+    }
+}
+
+/// Whether a client wants to be told of tablets it asks the wrong shard for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Tablets {
+    #[default]
+    Silent,
+    Told,
 }
 
 /// How far a connection has come.
@@ -60,7 +78,11 @@ fn try_answer(
 ) -> Result<(), DbError> {
     check_stage(state.stage, frame.opcode)?;
     match frame.opcode {
-        opcode::OPTIONS => frame::put(out, frame.reply, opcode::SUPPORTED, response::supported),
+        opcode::OPTIONS => {
+            let shards = server.store.node().layout.shards;
+            let supported = |out: &mut _| response::supported(out, state.shard, shards);
+            frame::put(out, frame.reply, opcode::SUPPORTED, supported);
+        }
         opcode::STARTUP => startup(server, state, frame, out)?,
         opcode::AUTH_RESPONSE => {
             let Some(login) = &server.login else {
@@ -125,6 +147,10 @@ fn startup(
     if options.contains_key(response::LWT_MARK) {
         state.mark = response::Mark::Wanted;
     }
+    // With one shard there is no wrong one.
+    if options.contains_key(shards::EXTENSION) && server.store.node().layout.shards > 1 {
+        state.tablets = Tablets::Told;
+    }
     if server.login.is_some() {
         state.stage = Stage::LoggingIn;
         frame::put(out, frame.reply, opcode::AUTHENTICATE, |out| put_name(login::AUTHENTICATOR, out));
@@ -149,7 +175,12 @@ fn query(
     let prepared = statements::prepare(text, state.session.keyspace.as_deref(), &schema)?;
     let values = parameters.values.in_order(prepared.bind_specs())?;
     let outcome = execute::run(&server.store, &prepared, &values, &parameters.options)?;
-    let telling = Telling { reply: frame.reply, skip_metadata: parameters.skip_metadata, before: &schema };
+    let telling = Telling {
+        reply: frame.reply,
+        skip_metadata: parameters.skip_metadata,
+        before: &schema,
+        elsewhere: None,
+    };
     put_outcome(server, state, &telling, outcome, out);
     Ok(())
 }
@@ -183,7 +214,15 @@ fn execute(
     server.faults.check(&statement.text)?;
     let values = parameters.values.in_order(statement.prepared.bind_specs())?;
     let outcome = execute::run(&server.store, &statement.prepared, &values, &parameters.options)?;
-    let telling = Telling { reply: frame.reply, skip_metadata: parameters.skip_metadata, before: &schema };
+    let elsewhere = match state.tablets {
+        Tablets::Silent => None,
+        Tablets::Told => {
+            let asked = (&*statement.prepared, values.as_ref());
+            shards::tablet_elsewhere(&schema, server.store.node(), asked, state.shard)
+        }
+    };
+    let telling =
+        Telling { reply: frame.reply, skip_metadata: parameters.skip_metadata, before: &schema, elsewhere };
     put_outcome(server, state, &telling, outcome, out);
     Ok(())
 }
@@ -214,7 +253,7 @@ fn batch(
         statements.push((prepared, values));
     }
     let outcome = execute::run_batch(&server.store, request.kind, &statements, &request.options)?;
-    let telling = Telling { reply: frame.reply, skip_metadata: false, before: &schema };
+    let telling = Telling { reply: frame.reply, skip_metadata: false, before: &schema, elsewhere: None };
     put_outcome(server, state, &telling, outcome, out);
     Ok(())
 }
@@ -225,6 +264,8 @@ struct Telling<'r> {
     skip_metadata: bool,
     /// The schema before the statement.
     before: &'r Schema,
+    /// The tablet of another shard that it should have been sent to.
+    elsewhere: Option<Vec<u8>>,
 }
 
 fn put_outcome(
@@ -234,7 +275,8 @@ fn put_outcome(
     outcome: Outcome,
     out: &mut BytesMut,
 ) {
-    frame::put(out, telling.reply, opcode::RESULT, |out| match outcome {
+    let payload = telling.elsewhere.as_deref().map(|tablet| (shards::PAYLOAD, tablet));
+    frame::put_with(out, telling.reply, opcode::RESULT, payload, |out| match outcome {
         Outcome::Void => response::void(out),
         Outcome::Rows(rows) => response::rows(out, &rows, telling.skip_metadata),
         Outcome::SetKeyspace(keyspace) => {

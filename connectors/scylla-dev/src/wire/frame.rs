@@ -3,6 +3,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use scylla_cql::frame::{self, compress_append, decompress, types};
 
 use crate::error::DbError;
+use crate::outcome::put_value;
 use crate::value::types::put_name;
 
 /// Length of a frame's header.
@@ -160,15 +161,32 @@ fn check_version(version: u8, buffer: &BytesMut, format: &Format) -> Result<(), 
 
 /// Writes an answer frame; `write` writes its body.
 pub(super) fn put(out: &mut BytesMut, reply: Reply, opcode: u8, write: impl FnOnce(&mut BytesMut)) {
+    put_with(out, reply, opcode, None, write);
+}
+
+/// The same with a custom payload of one entry.
+pub(super) fn put_with(
+    out: &mut BytesMut,
+    reply: Reply,
+    opcode: u8,
+    payload: Option<(&str, &[u8])>,
+    write: impl FnOnce(&mut BytesMut),
+) {
     let start = out.len();
     out.put_u8(0x80 | reply.version);
-    out.put_u8(if reply.warning.is_some() { WARNINGS } else { 0 });
+    let warns = if reply.warning.is_some() { WARNINGS } else { 0 };
+    out.put_u8(warns | if payload.is_some() { CUSTOM_PAYLOAD } else { 0 });
     out.put_i16(reply.stream);
     out.put_u8(opcode);
     out.put_u32(0);
     if let Some(warning) = reply.warning {
         out.put_u16(1);
         put_name(warning, out);
+    }
+    if let Some((name, bytes)) = payload {
+        out.put_u16(1);
+        put_name(name, out);
+        put_value(out, Some(bytes));
     }
     write(out);
     put_length(out, start);

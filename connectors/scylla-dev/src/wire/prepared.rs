@@ -49,6 +49,11 @@ impl PreparedStatements {
         Ok(statement)
     }
 
+    /// Forgets every statement.
+    pub(super) fn clear(&self) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The statement of this id, or the error on which a client prepares it again.
     pub(super) fn get(&self, id: &Bytes, schema: &Schema) -> Result<Arc<Statement>, DbError> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);

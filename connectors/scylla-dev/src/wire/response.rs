@@ -3,6 +3,7 @@ use bytes::{BufMut, BytesMut};
 use scylla_cql::frame::response::result::ColumnSpec;
 
 use super::prepared::Statement;
+use super::shards;
 use crate::error::DbError;
 use crate::outcome::{ChangeKind, ChangeTarget, Rows, SchemaChange};
 use crate::value::types::{put_name, write_option};
@@ -20,23 +21,29 @@ const NO_METADATA: i32 = 0x04;
 const CONDITIONAL: i32 = i32::MIN;
 
 /// What clients can choose from, with ScyllaDB's own keys, by which its drivers know it.
-const SUPPORTED: [(&str, &[&str]); 9] = [
+const SUPPORTED: [(&str, &[&str]); 8] = [
     ("CQL_VERSION", &["3.3.1"]),
     ("COMPRESSION", &["lz4", "snappy"]),
     ("CLIENT_OPTIONS", &[""]),
-    ("SCYLLA_SHARD", &["0"]),
-    ("SCYLLA_NR_SHARDS", &["1"]),
     ("SCYLLA_SHARDING_ALGORITHM", &["biased-token-round-robin"]),
     ("SCYLLA_SHARDING_IGNORE_MSB", &["12"]),
     ("SCYLLA_PARTITIONER", &["org.apache.cassandra.dht.Murmur3Partitioner"]),
     (LWT_MARK, &["LWT_OPTIMIZATION_META_BIT_MASK=2147483648"]),
+    (shards::EXTENSION, &[""]),
 ];
 
 /// The STARTUP option by which a client asks for the mark on conditional statements.
 pub(super) const LWT_MARK: &str = "SCYLLA_LWT_ADD_METADATA_MARK";
 
-pub(super) fn supported(out: &mut BytesMut) {
-    out.put_u16(SUPPORTED.len() as u16);
+/// To a connection on this shard of so many.
+pub(super) fn supported(out: &mut BytesMut, shard: u16, shards: u16) {
+    let numbers = [("SCYLLA_SHARD", shard), ("SCYLLA_NR_SHARDS", shards)];
+    out.put_u16((SUPPORTED.len() + numbers.len()) as u16);
+    for (name, number) in numbers {
+        put_name(name, out);
+        out.put_u16(1);
+        put_name(&number.to_string(), out);
+    }
     for (name, values) in SUPPORTED {
         put_name(name, out);
         out.put_u16(values.len() as u16);
