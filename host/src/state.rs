@@ -46,12 +46,12 @@ impl State {
 
     /// The table of transitions: which states may follow this one.
     pub fn next(self) -> &'static [Self] {
-        use State::{Failed, Gap, Parked, Paused, Restarting, Running, Stopped};
+        use State::{Degraded, Failed, Gap, Parked, Paused, Restarting, Running, Stopped};
         match self {
-            Restarting => &[Running, Self::Degraded, Parked, Failed, Gap, Paused, Stopped],
-            Running => &[Self::Degraded, Parked, Paused, Restarting, Failed, Gap, Stopped],
-            Self::Degraded => &[Running, Parked, Paused, Restarting, Failed, Gap, Stopped],
-            Parked => &[Running, Self::Degraded, Paused, Restarting, Failed, Gap, Stopped],
+            Restarting => &[Running, Degraded, Parked, Failed, Gap, Paused, Stopped],
+            Running => &[Degraded, Parked, Paused, Restarting, Failed, Gap, Stopped],
+            Degraded => &[Running, Parked, Paused, Restarting, Failed, Gap, Stopped],
+            Parked => &[Running, Degraded, Paused, Restarting, Failed, Gap, Stopped],
             Failed | Gap => &[Paused, Restarting, Stopped],
             Paused => &[Restarting, Stopped],
             Stopped => &[],
