@@ -1,0 +1,53 @@
+//! The same files against a real Apache Cassandra: every difference must be one that is meant.
+use std::collections::BTreeSet;
+
+use crate::script::Script;
+use crate::{answer, connect, files};
+
+/// `CASSANDRA` is its HOST:PORT. Prints the meant differences by their reasons; fails on any other, and on a reason
+/// given where the answers are the same.
+#[tokio::test]
+#[ignore = "needs a real Cassandra: tests/cassandra/compare starts one"]
+async fn cassandra_answers_the_same() {
+    #[expect(clippy::disallowed_methods, reason = "the script that starts Cassandra says where it is")]
+    let node = std::env::var("CASSANDRA")
+        .expect("CASSANDRA is HOST:PORT of a node; tests/cassandra/compare sets it");
+    let readme = include_str!("../../README.md");
+    let (mut same, mut meant, mut wrong) = (0, BTreeSet::new(), Vec::new());
+    for file in files() {
+        let script = Script::read(&file);
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if script.steps.first().is_some_and(|step| step.directive("cassandra skips").is_some()) {
+            continue;
+        }
+        let session = connect(&node).await;
+        for step in script.steps {
+            let theirs = answer::of(&session, &step).await;
+            let agree = comparable(&theirs) == comparable(&step.answer);
+            let statement = step.statement.trim();
+            match step.directive("cassandra") {
+                Some(key) if !agree => {
+                    assert!(readme.contains(&format!("**{key}**")), "the README does not explain {key}");
+                    meant.insert(format!("{key}: {statement}"));
+                }
+                None if agree => same += 1,
+                _ => wrong.push(format!(
+                    "{name}: {statement}\n  here\n{}\n  Cassandra\n{}",
+                    step.answer.join("\n"),
+                    theirs.join("\n")
+                )),
+            }
+        }
+    }
+    eprintln!("{same} statements have one answer; {} differ by intent:", meant.len());
+    meant.iter().for_each(|difference| eprintln!("  {difference}"));
+    assert!(wrong.is_empty(), "{} statements differ without a reason:\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+/// Of a refusal only the code, and no warnings: each database has its own words.
+fn comparable(answer: &[String]) -> Vec<&str> {
+    let lines = answer.iter().filter(|line| !line.starts_with("--~"));
+    lines
+        .map(|line| if line.starts_with("--!") { line.split(':').next().unwrap_or(line) } else { line })
+        .collect()
+}
