@@ -20,6 +20,8 @@ struct State {
     frozen: watch::Sender<bool>,
     cut: watch::Sender<u64>,
     failures: Mutex<Vec<Failure>>,
+    connections: AtomicU64,
+    statements: AtomicU64,
     /// Lets a statement be looked at without taking the lock of `failures` while there are none.
     failing: AtomicBool,
 }
@@ -80,6 +82,8 @@ impl Faults {
             frozen: watch::Sender::new(false),
             cut: watch::Sender::new(0),
             failures: Mutex::default(),
+            connections: AtomicU64::new(0),
+            statements: AtomicU64::new(0),
             failing: AtomicBool::new(false),
         }))
     }
@@ -142,7 +146,19 @@ impl Faults {
         self.0.store.clock().rewind(by);
     }
 
+    /// How many connections were made so far, refused ones too.
+    pub fn connections(&self) -> u64 {
+        self.0.connections.load(Ordering::Relaxed)
+    }
+
+    /// How many statements were to be run so far, failed ones too.
+    pub fn statements(&self) -> u64 {
+        self.0.statements.load(Ordering::Relaxed)
+    }
+
+    /// A connection was made; `true` when it is to be refused.
     pub(crate) fn refuses(&self) -> bool {
+        self.0.connections.fetch_add(1, Ordering::Relaxed);
         self.0.refuse.load(Ordering::Relaxed)
     }
 
@@ -169,7 +185,9 @@ impl Faults {
         frozen.wait_for(|frozen| !frozen).await.ok();
     }
 
+    /// Counts a statement that is to be run, and fails it if it is one of those.
     pub(crate) fn check(&self, text: &str) -> Result<(), DbError> {
+        self.0.statements.fetch_add(1, Ordering::Relaxed);
         if !self.0.failing.load(Ordering::Acquire) {
             return Ok(());
         }

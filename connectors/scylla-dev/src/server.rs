@@ -71,6 +71,11 @@ impl ScyllaDev {
         self.server.store.clock().clone()
     }
 
+    /// Forgets every prepared statement, as one that was started anew does.
+    pub fn forget_statements(&self) {
+        self.server.forget_statements();
+    }
+
     /// About what the tables take of memory, bytes; see [`Builder::memory`].
     pub fn memory_used(&self) -> usize {
         self.server.store.memory().0
