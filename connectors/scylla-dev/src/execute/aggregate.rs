@@ -69,7 +69,7 @@ impl Fold {
                     Aggregate::Sum(selector, _) | Aggregate::Avg(selector, _),
                 ) => {
                     if let Some(value) = of(selector)? {
-                        *sum = sum.add(Number::read(typ, &value)?)?;
+                        *sum = std::mem::replace(sum, Number::zero(typ)).add(Number::read(typ, &value)?)?;
                         *count += 1;
                     }
                 }
@@ -88,7 +88,13 @@ impl Fold {
             State::Sum { typ, sum, count, average } => {
                 let divides = average == Average::Yes && count > 0;
                 let result = if divides { sum.divide(count) } else { sum };
-                result.write(&typ).map(Some)
+                let written = result.write(&typ)?;
+                if matches!(result, Number::Integer(_)) && Number::read(&typ, &written)? != result {
+                    return Err(DbError::server(
+                        "Sum overflow. Values should be casted to a wider type.",
+                    ));
+                }
+                Ok(Some(written))
             }
         };
         self.0.into_iter().map(finish).collect()

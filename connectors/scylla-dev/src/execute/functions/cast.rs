@@ -3,7 +3,7 @@ use bytes::Bytes;
 use scylla_cql::frame::response::result::{ColumnType, NativeType};
 use uuid::Uuid;
 
-use super::number::Number;
+use super::number::{Number, decimal_of};
 use super::{Input, named};
 use crate::error::DbError;
 use crate::value::{CqlType, types};
@@ -37,6 +37,7 @@ pub(crate) fn cast(from: &CqlType, to: &CqlType, value: &Bytes) -> Result<Bytes,
             let result = (function.eval)(&Input { function: &function, arguments: &arguments, now: 0 })?;
             result.ok_or_else(|| unable(from, to))
         }
+        N::Decimal if *source == N::Float => decimal_of(&text(from, source, value)?),
         _ => Number::read(from, value)?.write(to),
     }
 }
@@ -75,6 +76,7 @@ fn text(typ: &CqlType, native: &NativeType, value: &[u8]) -> Result<String, DbEr
             let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
             format!("{hours:02}:{minutes:02}:{:02}.{:09}", seconds % 60, nanos % 1_000_000_000)
         }
+        N::Float => f32::from_be_bytes(value.try_into().map_err(|_| wrong())?).to_string(),
         _ => Number::read(typ, value)?.to_string(),
     })
 }

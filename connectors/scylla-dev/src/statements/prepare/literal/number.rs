@@ -1,10 +1,11 @@
 //! Integers, floats, varints and decimals from their digits.
 use std::str::FromStr;
 
+use num_bigint::BigInt;
 use scylla_cql::frame::response::result::{ColumnType, NativeType};
 
 use crate::error::DbError;
-use crate::value::types::{self, decimal};
+use crate::value::types;
 
 /// An integer of a fixed size.
 pub(super) fn integer<T: FromStr>(text: &str, native: &NativeType) -> Result<T, DbError> {
@@ -19,7 +20,7 @@ pub(super) fn from_integer(text: &str, native: &NativeType) -> Result<Option<Vec
         N::SmallInt => integer::<i16>(text, native)?.to_be_bytes().to_vec(),
         N::Int => integer::<i32>(text, native)?.to_be_bytes().to_vec(),
         N::BigInt => integer::<i64>(text, native)?.to_be_bytes().to_vec(),
-        N::Varint => varint(text),
+        N::Varint => integer::<BigInt>(text, native)?.to_signed_bytes_be(),
         _ => return from_float(text, native),
     }))
 }
@@ -40,37 +41,14 @@ fn unable(text: &str, native: &NativeType) -> DbError {
     DbError::invalid(format!("Unable to make {name} from '{text}'"))
 }
 
-fn varint(text: &str) -> Vec<u8> {
-    let (negative, digits) = sign(text);
-    let mut bytes = Vec::new();
-    decimal::write_signed(&values(digits), negative, &mut bytes);
-    bytes
-}
-
 /// Digits with a point and an exponent as scale and unscaled number.
 fn decimal(text: &str) -> Option<Vec<u8>> {
-    let (negative, text) = sign(text);
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = format!("{whole}{fraction}");
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
+    let digits: BigInt = format!("{whole}{fraction}").parse().ok()?;
     let exponent: i32 = exponent.parse().ok()?;
     let scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
     let mut bytes = scale.to_be_bytes().to_vec();
-    let digits = digits.trim_start_matches('0');
-    decimal::write_signed(&values(digits), negative && !digits.is_empty(), &mut bytes);
+    bytes.extend(digits.to_signed_bytes_be());
     Some(bytes)
-}
-
-fn sign(text: &str) -> (bool, &str) {
-    match text.strip_prefix('-') {
-        Some(digits) => (digits.bytes().any(|byte| (b'1'..=b'9').contains(&byte)), digits),
-        None => (false, text),
-    }
-}
-
-fn values(digits: &str) -> Vec<u8> {
-    digits.bytes().map(|byte| byte.wrapping_sub(b'0')).collect()
 }
