@@ -14,6 +14,7 @@ mod late;
 mod operate;
 mod outbox;
 mod outside;
+mod projections;
 mod tidy;
 mod transforms;
 mod validate;

@@ -8,6 +8,8 @@ use scylla::client::session_builder::SessionBuilder;
 use scylla::statement::prepared::PreparedStatement;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
+use weir_event_store::EventStore;
+use weir_orders::{Load, LoadOptions, Written};
 use weir_scylla_dev::ScyllaDev;
 
 /// A database with the orders schema, and a session of its own.
@@ -75,6 +77,27 @@ impl Database {
     /// Runs one statement.
     pub(crate) fn execute(&self, statement: &str) {
         self.runtime.block_on(self.session.query_unpaged(statement, &[])).unwrap();
+    }
+
+    /// Asks it something, as an application would.
+    pub(crate) fn with<T>(&self, ask: impl AsyncFnOnce(&Session) -> T) -> T {
+        self.runtime.block_on(ask(&self.session))
+    }
+
+    /// The only column of an answer.
+    pub(crate) fn numbers(&self, statement: &str) -> Vec<i64> {
+        self.with(async |session| {
+            let answer = session.query_unpaged(statement, &[]).await.unwrap().into_rows_result().unwrap();
+            answer.rows::<(i64,)>().unwrap().map(|row| row.unwrap().0).collect()
+        })
+    }
+
+    /// Places orders and takes them through their life.
+    pub(crate) fn place_orders(&self, options: LoadOptions) -> Written {
+        self.with(async |_| {
+            let store = EventStore::open(self.session.clone(), weir_orders::store_options()).await.unwrap();
+            Load::new(store, options).run(std::future::pending()).await
+        })
     }
 
     /// Writes events `numbers` of this aggregate, one after the other.
