@@ -29,21 +29,25 @@ struct State {
 /// Statements that fail.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// Statements whose text holds this fail.
-    pub pattern: String,
-    /// With this code.
-    pub code: ErrorCode,
-    /// So many times; `None` until [`Faults::heal`].
-    pub times: Option<u32>,
-    /// One of so many: 1 fails each, 10 every tenth. The same statements fail in each run.
-    pub one_in: u32,
-    seen: u32,
+    pattern: String,
+    code: ErrorCode,
+    /// `None` until [`Faults::heal`].
+    times: Option<u32>,
+    share: Share,
+    seen: u64,
+}
+
+/// So many of so many.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    hits: u64,
+    of: u64,
 }
 
 impl Failure {
     /// Each statement whose text holds `pattern` fails with `code`.
     pub fn of(pattern: impl Into<String>, code: ErrorCode) -> Self {
-        Self { pattern: pattern.into(), code, times: None, one_in: 1, seen: 0 }
+        Self { pattern: pattern.into(), code, times: None, share: Share { hits: 1, of: 1 }, seen: 0 }
     }
 
     /// Only the next `times` ones.
@@ -53,10 +57,20 @@ impl Failure {
         self
     }
 
-    /// Only one in `count`.
+    /// Only one in `count`: the last of each.
     #[must_use]
     pub fn one_in(mut self, count: u32) -> Self {
-        self.one_in = count.max(1);
+        self.share = Share { hits: 1, of: u64::from(count.max(1)) };
+        self
+    }
+
+    /// Only this share of them, 0 to 1, evenly spread: the same ones in each run.
+    #[must_use]
+    pub fn share(mut self, share: f64) -> Self {
+        const STEPS: u64 = 1_000_000;
+        // From 0 to a million, so nothing is cut off.
+        let hits = (share.clamp(0.0, 1.0) * STEPS as f64).round() as u64;
+        self.share = Share { hits, of: STEPS };
         self
     }
 
@@ -64,8 +78,9 @@ impl Failure {
         if self.times == Some(0) || !text.contains(&self.pattern) {
             return false;
         }
-        self.seen = self.seen.wrapping_add(1);
-        let hit = self.seen.is_multiple_of(self.one_in);
+        let due = |seen: u64| seen.saturating_mul(self.share.hits) / self.share.of;
+        let hit = due(self.seen + 1) > due(self.seen);
+        self.seen += 1;
         if hit && let Some(times) = &mut self.times {
             *times -= 1;
         }

@@ -71,4 +71,6 @@ pub(crate) async fn accept(listener: TcpListener, server: Arc<Server>) {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

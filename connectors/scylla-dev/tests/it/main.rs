@@ -5,11 +5,15 @@
 mod bad_clients;
 mod cdc_log;
 mod cdc_reader;
+mod cdc_rows;
+mod cdc_topology;
 mod describe;
 mod driver;
 mod faults;
 mod login;
 mod memory;
+mod program;
+mod protocol;
 mod system_tables;
 
 use std::time::Duration;

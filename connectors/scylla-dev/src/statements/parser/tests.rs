@@ -224,7 +224,7 @@ fn what_is_left_out_is_refused_by_name() {
         ("SELECT a FROM t GROUP BY a", "GROUP BY"),
         ("SELECT a FROM t WHERE a CONTAINS 1", "CONTAINS"),
         ("BEGIN COUNTER BATCH APPLY BATCH", "COUNTER BATCH"),
-        ("DESCRIBE KEYSPACES", "DESCRIBE"),
+        ("LIST ROLES", "LIST"),
     ];
     for (text, name) in cases {
         let message = format!("{name} is not supported by this server");
