@@ -88,3 +88,17 @@ pub(super) fn tablet_elsewhere(
         out
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_connections_as_shards_get_one_each() {
+        let shards = Shards::new(3);
+        let mut seats: Vec<Seat> = (0..6).map(|_| shards.seat()).collect();
+        assert_eq!(seats.iter().map(|seat| seat.shard).collect::<Vec<_>>(), [0, 1, 2, 0, 1, 2]);
+        drop(seats.remove(4));
+        assert_eq!(shards.seat().shard, 1, "the one that lost a connection");
+    }
+}

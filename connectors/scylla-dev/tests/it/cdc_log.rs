@@ -223,7 +223,10 @@ async fn timestamps_far_off_are_refused() {
     let now = server.clock().micros();
     let at = |time: i64| format!("INSERT INTO t (pk, ck, v) VALUES (1, 1, 1) USING TIMESTAMP {time}");
     assert!(refused(&session, &at(now + 60_000_000)).await.contains("\"from the future\""));
-    assert!(refused(&session, &at(1)).await.contains("could not find any CDC stream for timestamp 1"));
+    assert!(refused(&session, &at(1)).await.contains("\"from the past\" (1970/01/01 00:00:00; current"));
+    assert!(
+        refused(&session, &at(now - 4_000_000)).await.contains("could not find any CDC stream for timestamp")
+    );
     // Far in the past is fine while no other generation has come since.
     server.faults().advance_clock(std::time::Duration::from_secs(600));
     run(&session, &at(now)).await;
@@ -246,7 +249,6 @@ async fn the_log_is_protected_and_follows_the_table() {
     assert_eq!(log(&session, "t", "w, \"cdc$deleted_w\"").await, ["0 2 5 -", "0 2 7 -"]);
     run(&session, "ALTER TABLE t RENAME ck TO place").await;
     assert_eq!(log(&session, "t", "place, w").await, ["0 2 1 5", "0 2 1 7"]);
-    assert!(refused(&session, "ALTER TABLE t_scylla_cdc_log ADD x int").await.contains("Cannot alter"));
     run(&session, "DROP TABLE t").await;
     assert!(refused(&session, "SELECT * FROM t_scylla_cdc_log").await.contains("unconfigured table"));
 }
