@@ -24,10 +24,12 @@ mod select;
 pub(crate) mod term;
 #[cfg(test)]
 mod tests;
+mod timeout;
 
 use std::sync::Arc;
 
 pub(crate) use batch::{applied_specs, result_columns};
+pub(crate) use change::is_list;
 pub use plan::Prepared;
 
 use crate::error::DbError;
@@ -48,6 +50,7 @@ pub fn run(
     let reads = matches!(prepared.plan, Plan::Select(_));
     let null_keys = if reads { NullKeys::MatchNothing } else { NullKeys::Refused };
     let env = Env { values, now: store.clock().micros(), null_keys };
+    timeout::check(prepared, &env)?;
     match &prepared.plan {
         Plan::Select(plan) => select::run(store, plan, &prepared.result, &env, options),
         Plan::Modify(plan) if plan.condition.is_some() => {
@@ -86,7 +89,9 @@ pub fn run_batch(
                 "Invalid statement in batch: only UPDATE, INSERT and DELETE statements are allowed.",
             ));
         };
-        parts.push(batch::Part { plan, env: Env { values, now, null_keys: NullKeys::Refused } });
+        let env = Env { values, now, null_keys: NullKeys::Refused };
+        timeout::check(prepared, &env)?;
+        parts.push(batch::Part { plan, env });
     }
     batch::run(store, &parts, options.timestamp)
 }

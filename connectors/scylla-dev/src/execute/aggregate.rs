@@ -90,9 +90,7 @@ impl Fold {
                 let result = if divides { sum.divide(count) } else { sum };
                 let written = result.write(&typ)?;
                 if matches!(result, Number::Integer(_)) && Number::read(&typ, &written)? != result {
-                    return Err(DbError::server(
-                        "Sum overflow. Values should be casted to a wider type.",
-                    ));
+                    return Err(DbError::server("Sum overflow. Values should be casted to a wider type."));
                 }
                 Ok(Some(written))
             }

@@ -35,7 +35,7 @@ pub(super) fn apply(
     Ok(())
 }
 
-pub(super) fn is_list(typ: &CqlType) -> bool {
+pub(crate) fn is_list(typ: &CqlType) -> bool {
     matches!(typ, ColumnType::Collection { typ: CollectionType::List(_), .. })
 }
 

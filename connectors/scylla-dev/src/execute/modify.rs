@@ -46,7 +46,7 @@ pub(super) fn own_timestamp(term: Option<&Term>, env: &Env<'_>) -> Result<Option
     };
     let timestamp = timestamp.map_err(|_| DbError::invalid("Invalid timestamp value"))?;
     if timestamp == i64::MIN {
-        return Err(DbError::invalid("Timestamp must not be the smallest number"));
+        return Err(DbError::invalid(format!("Timestamp {timestamp} is out of bounds")));
     }
     if timestamp > env.now.saturating_add(MAX_AHEAD) {
         return Err(DbError::invalid(

@@ -13,6 +13,8 @@ pub(super) struct Output {
     body: RowsBody,
     scratch: Vec<u8>,
     form: Form,
+    /// In rows to sort.
+    sorted_bytes: usize,
 }
 
 enum Form {
@@ -31,7 +33,7 @@ impl Output {
         } else {
             Form::Rows
         };
-        Self { body: RowsBody::default(), scratch: Vec::new(), form }
+        Self { body: RowsBody::default(), scratch: Vec::new(), form, sorted_bytes: 0 }
     }
 
     /// Takes a row in.
@@ -42,6 +44,7 @@ impl Output {
         self.write(plan, env, row, &[])?;
         if let Form::Sorted(rows) = &mut self.form {
             let place = row.row.map(|row| row.place().to_vec()).unwrap_or_default();
+            self.sorted_bytes += self.body.bytes.len();
             rows.push((place, self.body.bytes.split()));
         }
         Ok(())
@@ -49,7 +52,7 @@ impl Output {
 
     /// Bytes of the result so far.
     pub(super) fn bytes(&self) -> usize {
-        self.body.bytes.len()
+        self.body.bytes.len() + self.sorted_bytes
     }
 
     /// The result; `limit` is for rows that were sorted, the others are limited already.

@@ -15,6 +15,8 @@ pub struct Prepared {
     pub(crate) bind: Specs,
     pub(crate) partition_key: Vec<u16>,
     pub(crate) result: Specs,
+    /// What USING TIMEOUT says.
+    pub(crate) timeout: Option<Term>,
     pub(crate) plan: Plan,
 }
 
@@ -195,8 +197,9 @@ pub(crate) struct Select {
 #[derive(Debug, Clone)]
 pub(crate) enum Selector {
     Column(usize),
-    Writetime(usize),
-    Ttl(usize),
+    /// Of a column, or of one element of it.
+    Writetime(usize, Option<Term>),
+    Ttl(usize, Option<Term>),
     Token,
     Term(Term),
     Call(Box<Function>, Vec<Selector>),

@@ -4,8 +4,9 @@ use bytes::{BufMut, Bytes};
 use super::filter;
 use super::functions::{Input, cast};
 use super::plan::Selector;
-use super::term::Env;
+use super::term::{Env, Term};
 use crate::error::DbError;
+use crate::mutation::Cell;
 use crate::outcome::{BoundValue, RowsBody};
 use crate::schema::{ColumnKind, Table};
 use crate::storage::{LiveRow, PartitionView};
@@ -68,8 +69,12 @@ impl RowContext<'_> {
                 let mut out = Vec::new();
                 Ok(self.read(*column, &mut out).then(|| out.into()))
             }
-            Selector::Writetime(column) => Ok(self.writetime(*column)),
-            Selector::Ttl(column) => Ok(self.ttl(*column)),
+            Selector::Writetime(column, key) => self.of_cell(*column, key.as_ref(), env, |_, cell| {
+                Some(Bytes::copy_from_slice(&cell.stamp.timestamp.to_be_bytes()))
+            }),
+            Selector::Ttl(column, key) => self.of_cell(*column, key.as_ref(), env, |row, cell| {
+                row.ttl(cell).map(|left| Bytes::copy_from_slice(&left.to_be_bytes()))
+            }),
             Selector::Token => Ok(Some(Bytes::copy_from_slice(&self.token.to_be_bytes()))),
             Selector::Term(term) => match env.value(term)? {
                 BoundValue::Set(bytes) => Ok(Some(bytes)),
@@ -100,16 +105,24 @@ impl RowContext<'_> {
         }
     }
 
-    fn writetime(&self, column: usize) -> Option<Bytes> {
-        let definition = self.table.columns.get(column)?;
-        let cell = self.source(definition.kind)?.cell(definition)?;
-        Some(Bytes::copy_from_slice(&cell.stamp.timestamp.to_be_bytes()))
-    }
-
-    fn ttl(&self, column: usize) -> Option<Bytes> {
-        let definition = self.table.columns.get(column)?;
-        let row = self.source(definition.kind)?;
-        let left = row.ttl(&row.cell(definition)?)?;
-        Some(Bytes::copy_from_slice(&left.to_be_bytes()))
+    /// What `of` says of the column's cell, or of the one of its element `key`.
+    fn of_cell(
+        &self,
+        column: usize,
+        key: Option<&Term>,
+        env: &Env<'_>,
+        of: fn(&LiveRow<'_>, &Cell<'_>) -> Option<Bytes>,
+    ) -> Result<Option<Bytes>, DbError> {
+        let definition = &self.table.columns[column];
+        let Some(row) = self.source(definition.kind) else { return Ok(None) };
+        let cell = match key {
+            None => row.cell(definition),
+            Some(key) => {
+                let BoundValue::Set(key) = env.value(key)? else { return Ok(None) };
+                let path = definition.path(&key);
+                row.elements(definition).find(|cell| *cell.path == *path)
+            }
+        };
+        Ok(cell.and_then(|cell| of(row, &cell)))
     }
 }

@@ -7,7 +7,7 @@ use super::page::Position;
 use super::plan::Select;
 use super::row::{RowContext, key_values};
 use super::term::Env;
-use crate::error::DbError;
+use crate::error::{DbError, ErrorCode};
 use crate::schema::{ClusteringRange, PartitionKey};
 use crate::storage::{LiveRow, Order, PartitionView, Snapshot, TokenRange};
 
@@ -43,6 +43,9 @@ pub(super) struct Limits {
 
 /// A page holds no more than this even when it has fewer rows than asked for.
 const PAGE_BYTES: usize = 1 << 20;
+
+/// What a client gets that asks for all rows at once; ScyllaDB's limit.
+const UNPAGED_BYTES: usize = 100 << 20;
 
 /// How a scan ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -164,6 +167,9 @@ impl Scan<'_> {
         if let Err(error) = self.output.add(self.plan, &self.env, &context) {
             return self.fail(error);
         }
+        if self.output.bytes() > UNPAGED_BYTES {
+            return self.fail(too_much());
+        }
         here.shown += 1;
         self.shown += 1;
         self.limits.left -= 1;
@@ -214,4 +220,12 @@ struct Here<'h, 's> {
     rows: u32,
     /// Rows shown.
     shown: u32,
+}
+
+fn too_much() -> DbError {
+    let text = format!(
+        "Memory usage of unpaged query exceeds hard limit of {UNPAGED_BYTES} (configured via \
+         max_memory_for_unlimited_query_hard_limit)"
+    );
+    DbError::new(ErrorCode::ReadFailure { consistency: 1, received: 0, block_for: 1, failures: 1 }, text)
 }

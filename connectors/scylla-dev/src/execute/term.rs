@@ -127,8 +127,12 @@ impl Env<'_> {
             );
             return Ok(out.freeze());
         }
-        let element = || "an element of a collection".to_owned();
-        let values = parts.iter().map(|part| self.required(part, &element)).collect::<Result<Vec<_>, _>>()?;
+        let element = |part| match self.value(part)? {
+            BoundValue::Set(bytes) => Ok(bytes),
+            BoundValue::Null => Err(DbError::invalid("null is not supported inside collections")),
+            BoundValue::Unset => Err(DbError::invalid("unset value is not supported inside collections")),
+        };
+        let values = parts.iter().map(element).collect::<Result<Vec<_>, _>>()?;
         match shape {
             Shape::Map(key) => {
                 let mut entries: Vec<_> =

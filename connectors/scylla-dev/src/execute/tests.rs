@@ -4,6 +4,7 @@ mod captured;
 mod collections;
 mod conditional;
 mod database;
+mod describe;
 mod modify;
 mod paging;
 mod select;

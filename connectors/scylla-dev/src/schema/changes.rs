@@ -264,7 +264,9 @@ impl Schema {
 
     /// Removes a user-defined type that nothing uses.
     pub fn drop_type(&mut self, keyspace: &str, name: &str) -> Result<(), DbError> {
-        self.user_type(keyspace, name)?;
+        if !self.keyspace(keyspace)?.types.contains_key(name) {
+            return Err(DbError::invalid(format!("No user type named {keyspace}.{name} exists.")));
+        }
         let wanted = |typ: &CqlType| mentions(typ, keyspace, name);
         let in_table = self.tables().find(|table| table.columns.iter().any(|column| wanted(&column.typ)));
         if let Some(table) = in_table {

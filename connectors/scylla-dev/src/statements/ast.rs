@@ -18,7 +18,7 @@ pub(crate) enum Statement {
     Delete(Delete),
     Batch(Batch),
     Use(String),
-    Truncate(TableName),
+    Truncate(TableName, Using),
     CreateKeyspace(CreateKeyspace),
     AlterKeyspace(AlterKeyspace),
     DropKeyspace(DropKeyspace),
@@ -87,12 +87,25 @@ pub(crate) struct SelectItem {
 pub(crate) enum Expression {
     Column(String),
     CountRows,
-    Writetime(String),
-    Ttl(String),
-    Call { name: String, arguments: Vec<Expression> },
-    Cast { value: Box<Expression>, to: TypeName },
-    Field { value: Box<Expression>, field: String },
-    Element { value: Box<Expression>, key: Term },
+    /// `writetime(column)`, perhaps of one element.
+    Writetime(String, Option<Term>),
+    Ttl(String, Option<Term>),
+    Call {
+        name: String,
+        arguments: Vec<Expression>,
+    },
+    Cast {
+        value: Box<Expression>,
+        to: TypeName,
+    },
+    Field {
+        value: Box<Expression>,
+        field: String,
+    },
+    Element {
+        value: Box<Expression>,
+        key: Term,
+    },
     Term(Term),
 }
 
@@ -273,6 +286,35 @@ pub(crate) enum Term {
         to: TypeName,
         value: Box<Term>,
     },
+}
+
+impl std::fmt::Display for Term {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let all = |terms: &[Self]| terms.iter().map(Self::to_string).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Null => out.write_str("null"),
+            Self::Marker(_) => out.write_str("?"),
+            Self::String(text) => write!(out, "'{}'", text.replace('\'', "''")),
+            Self::Integer(text) | Self::Float(text) | Self::Uuid(text) | Self::Duration(text) => {
+                out.write_str(text)
+            }
+            Self::Boolean(value) => write!(out, "{value}"),
+            Self::Blob(digits) => write!(out, "0x{digits}"),
+            Self::List(items) => write!(out, "[{}]", all(items)),
+            Self::Set(items) => write!(out, "{{{}}}", all(items)),
+            Self::Tuple(items) => write!(out, "({})", all(items)),
+            Self::Map(entries) => {
+                let entries = entries.iter().map(|(key, value)| format!("{key}: {value}"));
+                write!(out, "{{{}}}", entries.collect::<Vec<_>>().join(", "))
+            }
+            Self::Udt(fields) => {
+                let fields = fields.iter().map(|(name, value)| format!("{name}: {value}"));
+                write!(out, "{{{}}}", fields.collect::<Vec<_>>().join(", "))
+            }
+            Self::Call { name, arguments } => write!(out, "system.{name}({})", all(arguments)),
+            Self::Hint { value, .. } => write!(out, "{value}"),
+        }
+    }
 }
 
 /// A type as written.

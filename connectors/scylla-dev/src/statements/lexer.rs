@@ -98,6 +98,10 @@ impl Lexer<'_> {
         }
         match first {
             '0'..='9' => Ok(self.number()),
+            'P' if iso_duration_length(self.rest()).is_some() => {
+                let length = iso_duration_length(self.rest()).unwrap_or_default();
+                Ok(Kind::Duration(self.take(length)))
+            }
             'a'..='z' | 'A'..='Z' => {
                 let length = word_length(self.rest());
                 Ok(Kind::Word(self.take(length).to_ascii_lowercase()))
@@ -194,6 +198,47 @@ fn uuid_length(text: &str) -> Option<usize> {
         _ => byte.is_ascii_hexdigit(),
     });
     fits.then_some(36)
+}
+
+/// The length of `P1Y2M3DT4H5M6S`, `P2W` or `P0001-02-03T04:05:06` at the start of the text; only capitals count.
+fn iso_duration_length(text: &str) -> Option<usize> {
+    let body = text.strip_prefix('P')?;
+    let length =
+        body.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"-:_".contains(byte)).count();
+    let body = &body[..length];
+    let pattern = |parts: &[(usize, &str)]| {
+        let mut rest = body;
+        for (width, end) in parts {
+            let found = digits(rest);
+            rest = rest.get(found..)?.strip_prefix(end).filter(|_| found == *width)?;
+        }
+        rest.is_empty().then_some(())
+    };
+    let dashed = pattern(&[(4, "-"), (2, "-"), (2, "T"), (2, ":"), (2, ":"), (2, "")]).is_some();
+    (dashed || has_units(body)).then_some(1 + length)
+}
+
+/// `1Y2M3DT4H5M6S`, each part at most once and at least one of them, or `2W`.
+fn has_units(body: &str) -> bool {
+    let (days, hours) = match body.split_once('T') {
+        Some((days, hours)) => (days, Some(hours)),
+        None => (body, None),
+    };
+    let follows = |mut rest: &str, units: &str| {
+        let mut units = units.chars();
+        while !rest.is_empty() {
+            let count = digits(rest);
+            let Some(unit) = rest[count..].chars().next().filter(|_| count > 0) else { return false };
+            if !units.any(|known| known == unit) {
+                return false;
+            }
+            rest = &rest[count + 1..];
+        }
+        true
+    };
+    let time = hours.is_none_or(|hours| !hours.is_empty() && follows(hours, "HMS"));
+    let date = follows(days, "YMD") || (follows(days, "W") && hours.is_none());
+    !body.is_empty() && time && date
 }
 
 /// The length of a duration such as `1h30m` at the start of the text.

@@ -65,7 +65,7 @@ impl Parser<'_> {
             "truncate" => {
                 self.skip();
                 let _table = self.word("table") || self.word("columnfamily");
-                Ok(Statement::Truncate(self.table_name()?))
+                Ok(Statement::Truncate(self.table_name()?, self.using(&["timeout"])?))
             }
             "use" => {
                 self.skip();

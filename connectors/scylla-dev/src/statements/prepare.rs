@@ -35,10 +35,11 @@ pub fn prepare(text: &str, keyspace: Option<&str>, schema: &Schema) -> Result<Pr
         ParseError::Unsupported(message) => DbError::invalid(message),
     })?;
     let variables = vec![None; parsed.markers.len()];
-    let mut context = Context { schema, keyspace, names: parsed.markers, variables };
+    let mut context = Context { schema, keyspace, names: parsed.markers, variables, timeout: None };
     let prepared = context.statement(parsed.statement)?;
+    let timeout = context.timeout.take();
     let bind = context.bind_specs()?;
-    Ok(Prepared { bind, ..prepared })
+    Ok(Prepared { bind, timeout, ..prepared })
 }
 
 /// What the parts of this module share while one statement is prepared.
@@ -49,6 +50,8 @@ struct Context<'s> {
     names: Vec<Option<String>>,
     /// By number: what is known of the variable so far.
     variables: Vec<Option<ColumnSpec<'static>>>,
+    /// What USING TIMEOUT says.
+    timeout: Option<crate::execute::term::Term>,
 }
 
 /// What a value is for.
@@ -66,8 +69,9 @@ impl Context<'_> {
                 self.modification(&statement)
             }
             Statement::Batch(batch) => self.batch(&batch),
-            Statement::Truncate(name) => {
+            Statement::Truncate(name, using) => {
                 let table = self.table(&name)?;
+                self.using_timeout(&table, &using)?;
                 refuse_system(&table.keyspace)?;
                 Ok(without_rows(Plan::Truncate(table)))
             }
@@ -138,7 +142,7 @@ fn owner(table: &Table) -> TableSpec<'static> {
 
 /// A plan whose variables are still to be told.
 fn without_rows(plan: Plan) -> Prepared {
-    Prepared { bind: Arc::from([]), partition_key: Vec::new(), result: Arc::from([]), plan }
+    Prepared { bind: Arc::from([]), partition_key: Vec::new(), result: Arc::from([]), timeout: None, plan }
 }
 
 fn refuse_system(keyspace: &str) -> Result<(), DbError> {

@@ -22,8 +22,14 @@ pub fn check(typ: &CqlType, value: &[u8]) -> Result<(), DbError> {
 fn check_native(native: &NativeType, value: &[u8]) -> Result<(), DbError> {
     use NativeType as N;
     let fits = match native {
-        N::Ascii => value.is_ascii(),
-        N::Text => return std::str::from_utf8(value).map(drop).map_err(|_| invalid_text()),
+        N::Ascii if !value.is_ascii() => return Err(invalid("non-ASCII character in an ASCII string")),
+        N::Ascii => true,
+        N::Text => {
+            return std::str::from_utf8(value).map(drop).map_err(|error| {
+                let place = error.valid_up_to();
+                invalid(&format!("non-UTF8 character in a UTF8 string, at byte offset {place}"))
+            });
+        }
         N::Blob => true,
         // Most types know an "empty" value beside null; a leftover of the first protocol.
         _ if value.is_empty() => !matches!(native, N::Duration | N::Counter),
@@ -51,14 +57,12 @@ fn check_native(native: &NativeType, value: &[u8]) -> Result<(), DbError> {
         return Ok(());
     }
     let name = types::name(&ColumnType::Native(native.clone()));
-    Err(DbError::invalid(format!(
-        "Validation failed for {name}: {} bytes do not make such a value",
-        value.len()
-    )))
+    let size = value.len();
+    Err(DbError::invalid(format!("marshaling error: Validation failed for type {name}: got {size} bytes")))
 }
 
-fn invalid_text() -> DbError {
-    DbError::invalid("Validation failed for text: the bytes are not UTF-8")
+fn invalid(what: &str) -> DbError {
+    DbError::invalid(format!("marshaling error: Validation failed - {what}"))
 }
 
 fn check_collection(typ: &CollectionType<'static>, value: &[u8]) -> Result<(), DbError> {

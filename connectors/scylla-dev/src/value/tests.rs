@@ -128,7 +128,7 @@ fn bytes_of_another_type_are_refused() {
         check::check(&typ, value).unwrap_err().message
     };
     assert!(refused("int", &[1, 2]).contains("int"));
-    assert!(refused("text", &[0xFF]).contains("UTF-8"));
+    assert!(refused("text", &[0xFF]).contains("UTF8"));
     assert!(refused("list<int>", &[0, 0, 0, 9]).contains("shorter"));
     assert!(refused("timeuuid", &[0; 16]).contains("version 1"));
 }

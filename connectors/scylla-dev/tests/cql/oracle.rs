@@ -26,10 +26,10 @@ async fn cassandra_answers_the_same() {
             let agree = comparable(&theirs) == comparable(&step.answer);
             let statement = step.statement.trim();
             match step.directive("cassandra") {
-                Some(key) if !agree => {
-                    assert!(readme.contains(&format!("**{key}**")), "the README does not explain {key}");
+                Some(key) if !agree && readme.contains(&format!("* `{key}`: ")) => {
                     meant.insert(format!("{key}: {statement}"));
                 }
+                Some(key) if !agree => wrong.push(format!("{name}: the README does not explain {key}")),
                 None if agree => same += 1,
                 _ => wrong.push(format!(
                     "{name}: {statement}\n  here\n{}\n  Cassandra\n{}",

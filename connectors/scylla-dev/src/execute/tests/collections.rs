@@ -35,7 +35,7 @@ fn list_elements_are_found_by_place() {
     assert_eq!(db.error("UPDATE t SET l[2] = 9 WHERE k = 1"), "List index 2 out of bound, list has size 2");
     assert_eq!(
         db.error("UPDATE t SET l[0] = 9 WHERE k = 2"),
-        "Attempted to SET an element from a list which is null"
+        "Attempted to set an element on a list which is null"
     );
     let id = "50554d6e-29bb-11e5-b345-feff819cdc9f";
     db.run(&format!("UPDATE t SET l[SCYLLA_TIMEUUID_LIST_INDEX({id})] = 0 WHERE k = 1"));

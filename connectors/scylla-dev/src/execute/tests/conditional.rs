@@ -94,38 +94,3 @@ fn a_text_batch_with_conditions_shows_rows_too() {
     let Ok(Outcome::Rows(rows)) = db.execute(text, &[], &QueryOptions::default()) else { panic!("no rows") };
     assert_eq!(super::database::show_rows(&rows), "true null null null null null");
 }
-
-#[test]
-fn what_conditions_do_not_allow() {
-    let db = Database::new(&[TABLE, "CREATE TABLE u (k int PRIMARY KEY)"]);
-    let cases = [
-        (
-            "INSERT INTO t (k, c) VALUES (1, 1) IF NOT EXISTS USING TIMESTAMP 5",
-            "Cannot provide custom timestamp for conditional updates",
-        ),
-        (
-            "UPDATE t SET v = 1 WHERE k IN (1, 2) AND c = 1 IF EXISTS",
-            "IN on the partition key is not supported with conditional updates/deletions",
-        ),
-        (
-            "DELETE FROM t WHERE k = 1 IF v = 1",
-            "DELETE statements must restrict all PRIMARY KEY columns with equality relations in order to use IF \
-             conditions, or only have static columns conditions",
-        ),
-        (
-            "UPDATE t SET v = 1 WHERE k = 1 AND c = 1 IF c = 1",
-            "PRIMARY KEY column 'c' cannot have IF conditions",
-        ),
-        (
-            "BEGIN BATCH INSERT INTO t (k, c) VALUES (1, 1) IF NOT EXISTS; INSERT INTO t (k, c) VALUES (2, 1); APPLY BATCH",
-            "BATCH with conditions cannot span multiple partitions",
-        ),
-        (
-            "BEGIN BATCH INSERT INTO t (k, c) VALUES (1, 1) IF NOT EXISTS; INSERT INTO u (k) VALUES (1); APPLY BATCH",
-            "BATCH with conditions cannot span multiple tables",
-        ),
-    ];
-    for (text, message) in cases {
-        assert_eq!(db.error(text), message, "{text}");
-    }
-}

@@ -4,6 +4,9 @@ use super::super::ast::{
 };
 use super::{Kind, ParseError, Parser};
 
+/// What USING may say of a write.
+const WRITE: [&str; 3] = ["timestamp", "ttl", "timeout"];
+
 impl Parser<'_> {
     pub(super) fn modification(&mut self) -> Result<Statement, ParseError> {
         if self.word("insert") {
@@ -28,12 +31,12 @@ impl Parser<'_> {
         self.expect("(")?;
         let values = self.list_until(")", Self::term)?;
         let if_not_exists = self.if_not_exists();
-        Ok(Statement::Insert(Insert { table, columns, values, if_not_exists, using: self.using()? }))
+        Ok(Statement::Insert(Insert { table, columns, values, if_not_exists, using: self.using(&WRITE)? }))
     }
 
     fn update(&mut self) -> Result<Statement, ParseError> {
         let table = self.table_name()?;
-        let using = self.using()?;
+        let using = self.using(&WRITE)?;
         self.expect_word("set")?;
         let assignments = self.list(Self::assignment)?;
         self.expect_word("where")?;
@@ -107,7 +110,7 @@ impl Parser<'_> {
         let targets = if self.is_word("from") { Vec::new() } else { self.list(Self::delete_target)? };
         self.expect_word("from")?;
         let table = self.table_name()?;
-        let using = self.using()?;
+        let using = self.using(&["timestamp", "timeout"])?;
         self.expect_word("where")?;
         let filter = self.relations()?;
         Ok(Statement::Delete(Delete { targets, table, using, filter, condition: self.condition()? }))
@@ -133,7 +136,7 @@ impl Parser<'_> {
         }
         let kind = if self.word("unlogged") { BatchKind::Unlogged } else { BatchKind::Logged };
         self.expect_word("batch")?;
-        let using = self.using()?;
+        let using = self.using(&WRITE)?;
         let mut statements = Vec::new();
         while !self.word("apply") {
             statements.push(self.modification()?);

@@ -102,14 +102,14 @@ impl Parser<'_> {
     }
 
     /// `USING a AND b`, or nothing.
-    pub(super) fn using(&mut self) -> Result<Using, ParseError> {
+    pub(super) fn using(&mut self, allowed: &[&str]) -> Result<Using, ParseError> {
         let mut using = Using::default();
         if !self.word("using") {
             return Ok(using);
         }
         loop {
             let Kind::Word(word) = self.peek().clone() else { return Err(self.unexpected()) };
-            if !matches!(word.as_str(), "timestamp" | "ttl" | "timeout") {
+            if !allowed.contains(&word.as_str()) {
                 return Err(self.unexpected());
             }
             self.skip();

@@ -1,5 +1,7 @@
 //! SELECT statements, from the selectors to the options behind them.
-use super::super::ast::{Expression, OrderBy, Select, SelectItem, Statement, TableName, TypeName, Using};
+use super::super::ast::{
+    Expression, OrderBy, Select, SelectItem, Statement, TableName, Term, TypeName, Using,
+};
 use super::{Kind, ParseError, Parser};
 
 impl Parser<'_> {
@@ -39,7 +41,7 @@ impl Parser<'_> {
         }
         select.allow_filtering = self.words(&["allow", "filtering"]);
         self.words(&["bypass", "cache"]);
-        select.using = self.using()?;
+        select.using = self.using(&["timeout"])?;
         Ok(Statement::Select(select))
     }
 
@@ -101,8 +103,8 @@ impl Parser<'_> {
                 self.at += 4;
                 Ok(Expression::CountRows)
             }
-            "writetime" => Ok(Expression::Writetime(self.column_argument()?)),
-            "ttl" => Ok(Expression::Ttl(self.column_argument()?)),
+            "writetime" => self.column_argument().map(|(column, key)| Expression::Writetime(column, key)),
+            "ttl" => self.column_argument().map(|(column, key)| Expression::Ttl(column, key)),
             "cast" => self.cast(),
             _ => {
                 let name = self.function_name()?;
@@ -118,12 +120,17 @@ impl Parser<'_> {
         (one || self.is_symbol_at(2, "*")) && self.is_symbol_at(3, ")")
     }
 
-    fn column_argument(&mut self) -> Result<String, ParseError> {
+    /// `(column)` or `(column[key])`.
+    fn column_argument(&mut self) -> Result<(String, Option<Term>), ParseError> {
         self.skip();
         self.expect("(")?;
         let column = self.name()?;
+        let key = if self.accept("[") { Some(self.term()?) } else { None };
+        if key.is_some() {
+            self.expect("]")?;
+        }
         self.expect(")")?;
-        Ok(column)
+        Ok((column, key))
     }
 
     fn cast(&mut self) -> Result<Expression, ParseError> {

@@ -42,9 +42,6 @@ impl Parser<'_> {
             Kind::Duration(text) => Term::Duration(format!("-{text}")),
             Kind::Word(word) if word == "nan" => Term::Float("NaN".to_owned()),
             Kind::Word(word) if word == "infinity" => Term::Float("-Infinity".to_owned()),
-            Kind::Word(word) if is_iso_duration(word) => {
-                Term::Duration(format!("-{}", word.to_ascii_uppercase()))
-            }
             _ => return Err(self.unexpected()),
         };
         Ok(self.literal(term))
@@ -57,7 +54,6 @@ impl Parser<'_> {
             "false" => Term::Boolean(false),
             "nan" => Term::Float("NaN".to_owned()),
             "infinity" => Term::Float("Infinity".to_owned()),
-            _ if is_iso_duration(word) => Term::Duration(word.to_ascii_uppercase()),
             _ => return self.call(),
         };
         Ok(self.literal(literal))
@@ -108,7 +104,9 @@ impl Parser<'_> {
         if self.accept("}") {
             return Ok(Term::Set(Vec::new()));
         }
-        let named = matches!(self.peek(), Kind::Word(_) | Kind::Quoted(_)) && self.is_symbol_at(1, ":");
+        let named = matches!(self.peek(), Kind::Quoted(_))
+            || matches!(self.peek(), Kind::Word(word) if !is_literal(word));
+        let named = named && self.is_symbol_at(1, ":");
         if named {
             return Ok(Term::Udt(self.list_until("}", |parser| {
                 let field = parser.name()?;
@@ -147,11 +145,9 @@ impl Parser<'_> {
     }
 
     fn begins_type(&self) -> bool {
-        let literal = |word: &str| matches!(word, "null" | "true" | "false" | "nan" | "infinity");
         match self.peek() {
-            Kind::Word(word) if !literal(word) => {
-                !is_iso_duration(word)
-                    && (self.is_symbol_at(1, "<") || self.is_symbol_at(1, ")") || self.is_symbol_at(3, ")"))
+            Kind::Word(word) if !is_literal(word) => {
+                self.is_symbol_at(1, "<") || self.is_symbol_at(1, ")") || self.is_symbol_at(3, ")")
             }
             Kind::Quoted(_) => self.is_symbol_at(1, ")") || self.is_symbol_at(1, "."),
             _ => false,
@@ -189,11 +185,7 @@ impl Parser<'_> {
     }
 }
 
-/// `P1Y2M3DT4H5M6S`, in lower case as the lexer gives words.
-fn is_iso_duration(word: &str) -> bool {
-    let Some(rest) = word.strip_prefix('p') else { return false };
-    rest.starts_with(|first: char| first.is_ascii_digit() || first == 't')
-        && rest.contains(|character: char| character.is_ascii_digit())
-        && rest.ends_with(['y', 'm', 'w', 'd', 'h', 's'])
-        && rest.chars().all(|character| character.is_ascii_digit() || "ymwdths".contains(character))
+/// Whether the word is a value and names nothing.
+fn is_literal(word: &str) -> bool {
+    matches!(word, "null" | "true" | "false" | "nan" | "infinity")
 }

@@ -59,8 +59,8 @@ fn every_clause_of_select() {
     let a = || Expression::Column("a".into());
     assert_eq!(select.selection[0], SelectItem { expression: a(), alias: Some("b".into()) });
     assert_eq!(item(1), Expression::CountRows);
-    assert_eq!(item(2), Expression::Ttl("x".into()));
-    assert_eq!(item(3), Expression::Writetime("x".into()));
+    assert_eq!(item(2), Expression::Ttl("x".into(), None));
+    assert_eq!(item(3), Expression::Writetime("x".into(), None));
     let text = TypeName::Name(table("text"));
     assert_eq!(item(4), Expression::Cast { value: Box::new(Expression::Column("y".into())), to: text });
     let m = Box::new(Expression::Column("m".into()));
@@ -187,7 +187,7 @@ fn schema_statements() {
     let drop = Drop { name: table("t"), if_exists: true };
     assert_eq!(parsed("DROP TYPE IF EXISTS t").statement, Statement::DropType(drop));
     assert_eq!(parsed("USE \"Ks\"").statement, Statement::Use("Ks".into()));
-    assert_eq!(parsed("TRUNCATE TABLE t").statement, Statement::Truncate(table("t")));
+    assert_eq!(parsed("TRUNCATE TABLE t").statement, Statement::Truncate(table("t"), Using::default()));
 }
 
 #[test]

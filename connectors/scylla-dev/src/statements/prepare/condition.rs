@@ -97,7 +97,7 @@ impl Context<'_> {
             other => {
                 let typ = types::name(other);
                 return Err(DbError::invalid(format!(
-                    "Invalid element access for column {name} of type {typ}"
+                    "Column {name} is not a collection and cannot be subscripted: its type is {typ}"
                 )));
             }
         };

@@ -8,17 +8,16 @@ use uuid::Uuid;
 
 use crate::error::DbError;
 use crate::statements::ast::Term;
-use crate::value::{check, types};
+use crate::value::{CqlType, check, types};
 
 /// The value of a literal as `native`. `receiver` names what it is for, in messages.
 pub(super) fn value(term: &Term, native: &NativeType, receiver: &str) -> Result<Bytes, DbError> {
     use NativeType as N;
-    let (kind, text) = kind_of(term);
-    let wrong_kind = || {
-        let name = types::name(&ColumnType::Native(native.clone()));
-        DbError::invalid(format!("Invalid {kind} constant ({text}) for \"{receiver}\" of type {name}"))
-    };
+    let wrong_kind = || wrong_kind(term, &ColumnType::Native(native.clone()), receiver);
     let bytes = match (term, native) {
+        (Term::String(text), N::Ascii) if !text.is_ascii() => {
+            return Err(DbError::invalid(format!("Invalid ASCII character in string literal: {text}")));
+        }
         (Term::String(text), N::Ascii | N::Text) => text.clone().into_bytes(),
         (Term::String(text), N::Inet) => inet(text)?,
         (Term::String(text), N::Timestamp) => time::timestamp(text)?.to_be_bytes().to_vec(),
@@ -29,7 +28,12 @@ pub(super) fn value(term: &Term, native: &NativeType, receiver: &str) -> Result<
         (Term::Uuid(text), N::Uuid | N::Timeuuid) => uuid(text)?,
         (Term::Duration(text), N::Duration) => time::duration(text)?,
         (Term::Integer(text), N::Timestamp) => number::integer::<i64>(text, native)?.to_be_bytes().to_vec(),
-        (Term::Integer(text), N::Date) => number::integer::<u32>(text, native)?.to_be_bytes().to_vec(),
+        (Term::Integer(text), N::Date) => {
+            let days: Result<u32, _> = text.parse();
+            let unable =
+                |_| DbError::invalid(format!("Unable to make unsigned int (for date) from: '{text}'"));
+            days.map_err(unable)?.to_be_bytes().to_vec()
+        }
         (Term::Integer(text), N::Time) => number::integer::<i64>(text, native)?.to_be_bytes().to_vec(),
         (Term::Integer(text), _) => number::from_integer(text, native)?.ok_or_else(wrong_kind)?,
         (Term::Float(text), _) => number::from_float(text, native)?.ok_or_else(wrong_kind)?,
@@ -39,18 +43,24 @@ pub(super) fn value(term: &Term, native: &NativeType, receiver: &str) -> Result<
     Ok(bytes.into())
 }
 
-/// What ScyllaDB calls the literal, and its text.
-fn kind_of(term: &Term) -> (&'static str, String) {
-    match term {
-        Term::String(text) => ("STRING", text.clone()),
-        Term::Integer(text) => ("INTEGER", text.clone()),
-        Term::Float(text) => ("FLOAT", text.clone()),
-        Term::Boolean(value) => ("BOOLEAN", value.to_string()),
-        Term::Uuid(text) => ("UUID", text.clone()),
-        Term::Blob(digits) => ("HEX", format!("0x{digits}")),
-        Term::Duration(text) => ("DURATION", text.clone()),
-        _ => ("collection", "…".to_owned()),
-    }
+/// The error of a literal where a value of another type is wanted.
+pub(super) fn wrong_kind(term: &Term, typ: &CqlType, receiver: &str) -> DbError {
+    let kind = match term {
+        Term::String(_) => "STRING",
+        Term::Integer(_) => "INTEGER",
+        Term::Float(_) => "FLOAT",
+        Term::Boolean(_) => "BOOLEAN",
+        Term::Uuid(_) => "UUID",
+        Term::Blob(_) => "HEX",
+        Term::Duration(_) => "DURATION",
+        _ => "collection",
+    };
+    let text = match term {
+        Term::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let name = types::name(typ);
+    DbError::invalid(format!("Invalid {kind} constant ({text}) for \"{receiver}\" of type {name}"))
 }
 
 fn uuid(text: &str) -> Result<Vec<u8>, DbError> {

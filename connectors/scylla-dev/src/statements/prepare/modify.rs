@@ -47,6 +47,9 @@ impl Context<'_> {
             }
             (Some(term), Some(first)) => Some(self.timestamp(&first.table, term)?),
         };
+        if let Some(first) = statements.first() {
+            self.using_timeout(&first.table, &batch.using)?;
+        }
         let first_keys = statements.first().map(|first| Partitions::Keys(first.keys.clone()));
         let partition_key = first_keys.as_ref().map(key_markers).unwrap_or_default();
         let conditional = statements.iter().any(|statement| statement.condition.is_some());
@@ -156,9 +159,6 @@ impl Context<'_> {
     fn delete(&mut self, delete: &ast::Delete) -> Result<Modify, DbError> {
         let table = self.table(&delete.table)?;
         let mut modify = self.start(Arc::clone(&table), Kind::Delete, &delete.using)?;
-        if modify.ttl.is_some() {
-            return Err(DbError::syntax("TTL cannot be set for DELETE statements"));
-        }
         let mut changes = Vec::with_capacity(delete.targets.len());
         for target in &delete.targets {
             changes.push(self.delete_target(&table, target)?);

@@ -84,6 +84,9 @@ impl Context<'_> {
                 (columns.clone(), FilterLeft::Columns(columns), format!("({})", names.join(",")), typ)
             }
             _ => {
+                if let Left::Element(name, _) = &relation.left {
+                    check_subscript(table, name)?;
+                }
                 let (left, name, typ) = self.inner_left(table, &relation.left)?;
                 (Vec::new(), left, name, typ)
             }
@@ -179,6 +182,15 @@ impl Context<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// WHERE looks into maps and lists only.
+fn check_subscript(table: &Table, name: &str) -> Result<(), DbError> {
+    let typ = &table.columns[column(table, name)?].typ;
+    match typ {
+        ColumnType::Collection { typ: CollectionType::List(_) | CollectionType::Map(..), .. } => Ok(()),
+        _ => Err(DbError::invalid(format!("Column {name} is not a map/list, cannot be subscripted"))),
     }
 }
 

@@ -61,6 +61,10 @@ impl Context<'_> {
                     "Non-frozen user types are not allowed inside user types: field {name}"
                 )));
             }
+            if fields.iter().any(|(known, _)| *known == name) {
+                let typ = &create.name.name;
+                return Err(DbError::invalid(format!("Duplicate field name '{name}' in type '{typ}'")));
+            }
             fields.push((name, typ));
         }
         let if_not_exists = create.if_not_exists;

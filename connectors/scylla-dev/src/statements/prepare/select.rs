@@ -1,11 +1,9 @@
 //! SELECT statements with every name resolved: what is selected, from which rows, in which order.
-use std::sync::Arc;
-
 use scylla_cql::frame::response::result::{ColumnSpec, NativeType};
 
 use super::ast;
 use super::relation::Restrictions;
-use super::{Context, Receiver, column, owner};
+use super::{Context, Receiver, owner, without_rows};
 use crate::error::DbError;
 use crate::execute::plan::{Choice, Partitions, Plan, Prefix, Prepared, Select};
 use crate::execute::term::Term;
@@ -23,7 +21,11 @@ impl Context<'_> {
             return Err(reason.clone());
         }
         if select.distinct {
-            check_distinct(&table, &selection.used)?;
+            check_distinct(&table, &selection.used, &restrictions)?;
+        }
+        if select.per_partition_limit.is_some() && (select.distinct || !selection.aggregates.is_empty()) {
+            let what = if select.distinct { "SELECT DISTINCT queries" } else { "aggregate queries." };
+            return Err(DbError::invalid(format!("PER PARTITION LIMIT is not allowed with {what}")));
         }
         if only_statics(&table, &selection.used) && restricts_rows(&restrictions) {
             return Err(DbError::invalid(
@@ -57,7 +59,7 @@ impl Context<'_> {
             sort,
             table,
         };
-        Ok(Prepared { bind: Arc::from([]), partition_key, result, plan: Plan::Select(Box::new(plan)) })
+        Ok(Prepared { partition_key, result, ..without_rows(Plan::Select(Box::new(plan))) })
     }
 
     fn limit(
@@ -69,16 +71,34 @@ impl Context<'_> {
         limit.map(|term| self.term(term, &Receiver::native(table, name, NativeType::Int))).transpose()
     }
 
-    /// USING TIMEOUT must be a duration; nothing here takes long enough for it to matter.
+    /// Notes what USING TIMEOUT says; it is checked when the statement runs.
     pub(super) fn using_timeout(&mut self, table: &Table, using: &ast::Using) -> Result<(), DbError> {
         if let Some(term) = &using.timeout {
-            self.term(term, &Receiver::native(table, "[timeout]", NativeType::Duration))?;
+            let receiver = Receiver::native(table, "[timeout]", NativeType::Duration);
+            self.timeout = Some(self.term(term, &receiver)?);
         }
         Ok(())
     }
 }
 
-fn check_distinct(table: &Table, used: &[usize]) -> Result<(), DbError> {
+fn check_distinct(table: &Table, used: &[usize], restrictions: &Restrictions) -> Result<(), DbError> {
+    let of_partition = |name: &String| {
+        let kind = table.column(name).map(|(_, column)| column.kind);
+        matches!(kind, Some(ColumnKind::PartitionKey | ColumnKind::Static))
+    };
+    if restricts_rows(restrictions) || !restrictions.filtered.iter().all(of_partition) {
+        return Err(DbError::invalid(
+            "SELECT DISTINCT with WHERE clause only supports restriction by partition key and/or static columns.",
+        ));
+    }
+    let scan = matches!(restrictions.partitions, Partitions::Tokens { .. });
+    let missing = (0..table.partition_columns).find(|index| scan && !used.contains(index));
+    if let Some(missing) = missing {
+        return Err(DbError::invalid(format!(
+            "SELECT DISTINCT queries must request all the partition key columns (missing {})",
+            table.columns[missing].name
+        )));
+    }
     let wrong = used
         .iter()
         .map(|index| &table.columns[*index])
@@ -126,7 +146,10 @@ fn order(table: &Table, order: &[ast::OrderBy], restrictions: &Restrictions) -> 
     let skippable = table.partition_columns + one_value.min(restrictions.fixed);
     let mut reverse = None;
     for part in order {
-        let index = column(table, &part.column)?;
+        let Some((index, _)) = table.column(&part.column) else {
+            let message = format!("Order by on unknown column {}", part.column);
+            return Err(DbError::invalid(message));
+        };
         let definition = &table.columns[index];
         if definition.kind != ColumnKind::Clustering {
             return Err(DbError::invalid(format!(

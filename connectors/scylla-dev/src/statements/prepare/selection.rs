@@ -1,14 +1,16 @@
 //! What stands between SELECT and FROM: selectors, their types and the names their columns get.
 use scylla_cql::frame::response::result::{ColumnType, NativeType};
 
-use super::ast::{Expression, SelectItem};
+use super::ast::{Expression, SelectItem, Term as Written};
 use super::condition::field_index;
 use super::term::{assignable, choose};
 use super::{Context, Receiver, column};
 use crate::error::DbError;
 use crate::execute::filter::{element_type, field_type};
 use crate::execute::functions::{Number, can_cast};
+use crate::execute::is_list;
 use crate::execute::plan::{Aggregate, Selector};
+use crate::execute::term::Term;
 use crate::schema::Table;
 use crate::value::{CqlType, types};
 
@@ -71,7 +73,9 @@ fn has_aggregate(expression: &Expression) -> bool {
         Expression::Cast { value, .. }
         | Expression::Field { value, .. }
         | Expression::Element { value, .. } => has_aggregate(value),
-        Expression::Column(_) | Expression::Writetime(_) | Expression::Ttl(_) | Expression::Term(_) => false,
+        Expression::Column(_) | Expression::Writetime(..) | Expression::Ttl(..) | Expression::Term(_) => {
+            false
+        }
     }
 }
 
@@ -92,15 +96,13 @@ impl Builder<'_, '_> {
                 let typ = self.table.columns[index].typ.clone();
                 Ok(self.leaf(Selector::Column(index), typ, name.clone()))
             }
-            Expression::Writetime(name) => {
-                let index = self.value_column(name, "writetime")?;
-                let typ = ColumnType::Native(NativeType::BigInt);
-                Ok(self.leaf(Selector::Writetime(index), typ, format!("writetime({name})")))
+            Expression::Writetime(name, key) => {
+                let (index, term, name) = self.cell(name, key.as_ref(), "writetime")?;
+                Ok(self.leaf(Selector::Writetime(index, term), ColumnType::Native(NativeType::BigInt), name))
             }
-            Expression::Ttl(name) => {
-                let index = self.value_column(name, "ttl")?;
-                let typ = ColumnType::Native(NativeType::Int);
-                Ok(self.leaf(Selector::Ttl(index), typ, format!("ttl({name})")))
+            Expression::Ttl(name, key) => {
+                let (index, term, name) = self.cell(name, key.as_ref(), "ttl")?;
+                Ok(self.leaf(Selector::Ttl(index, term), ColumnType::Native(NativeType::Int), name))
             }
             Expression::CountRows => {
                 let typ = ColumnType::Native(NativeType::BigInt);
@@ -114,6 +116,9 @@ impl Builder<'_, '_> {
             Expression::Cast { value, to } => {
                 let value = self.expression(value)?;
                 let to = self.context.cql_type(to, &self.table.keyspace)?;
+                if value.typ == to {
+                    return Ok(value);
+                }
                 let (from, into) = (types::name(&value.typ), types::name(&to));
                 if !can_cast(&value.typ, &to) {
                     return Err(DbError::invalid(format!("{from} cannot be cast to {into}")));
@@ -131,11 +136,17 @@ impl Builder<'_, '_> {
             }
             Expression::Element { value, key } => {
                 let value = self.expression(value)?;
+                let name = format!("{}[{key}]", value.name);
                 let key = self.context.element_key(self.table, &value.name, &value.typ, key)?;
                 let typ = element_type(&value.typ).clone();
-                let name = format!("{}[…]", value.name);
                 let selector = Selector::Element(Box::new(value.selector), value.typ, key);
                 Ok(Resolved { selector, typ, name })
+            }
+            Expression::Term(Written::Hint { to, value }) => {
+                let typ = self.context.cql_type(to, &self.table.keyspace)?;
+                let receiver = Receiver::new(self.table, value.to_string(), typ.clone());
+                let term = self.context.term(value, &receiver)?;
+                Ok(Resolved { selector: Selector::Term(term), typ, name: receiver.name })
             }
             Expression::Term(_) => {
                 Err(DbError::invalid("a constant can be selected only as the argument of a function"))
@@ -149,8 +160,13 @@ impl Builder<'_, '_> {
         Ok(index)
     }
 
-    /// A column that cells are written to, not a key or a collection.
-    fn value_column(&mut self, name: &str, function: &str) -> Result<usize, DbError> {
+    /// The cell of a column, or of an element of it, and what a function of it is called.
+    fn cell(
+        &mut self,
+        name: &str,
+        key: Option<&Written>,
+        function: &str,
+    ) -> Result<(usize, Option<Term>, String), DbError> {
         let index = self.column(name)?;
         let definition = &self.table.columns[index];
         if index < self.table.partition_columns + self.table.clustering_columns {
@@ -158,10 +174,21 @@ impl Builder<'_, '_> {
                 "Cannot use selection function {function} on PRIMARY KEY part {name}"
             )));
         }
-        if definition.is_multi_cell() {
-            return Err(DbError::invalid(format!("Cannot use selection function {function} on collections")));
+        let Some(key) = key else {
+            if definition.is_multi_cell() {
+                let message = format!("Cannot use selection function {function} on collections");
+                return Err(DbError::invalid(message));
+            }
+            return Ok((index, None, format!("{function}({name})")));
+        };
+        if !definition.is_multi_cell() || is_list(&definition.typ) {
+            let typ = types::name(&definition.typ);
+            return Err(DbError::invalid(format!(
+                "{function} of an element: column {name} is not a map: {typ}"
+            )));
         }
-        Ok(index)
+        let term = self.context.element_key(self.table, name, &definition.typ, key)?;
+        Ok((index, Some(term), format!("{function}({name}[{key}])")))
     }
 
     fn leaf(&mut self, selector: Selector, typ: CqlType, name: String) -> Resolved {
@@ -236,7 +263,13 @@ impl Builder<'_, '_> {
                 other => Some(self.expression(other)?),
             });
         }
-        let function = choose(name, |function| {
+        let names = arguments.iter().zip(&resolved).map(|(argument, resolved)| match (argument, resolved) {
+            (_, Some(resolved)) => resolved.name.clone(),
+            (Expression::Term(term), None) => term.to_string(),
+            (_, None) => String::new(),
+        });
+        let names: Vec<String> = names.collect();
+        let function = choose(name, &names, |function| {
             let known = function.arguments.iter().zip(&resolved).all(|(native, argument)| {
                 let wanted = ColumnType::Native(native.clone());
                 argument.as_ref().is_none_or(|argument| assignable(&argument.typ, &wanted))
@@ -244,18 +277,13 @@ impl Builder<'_, '_> {
             known && function.arguments.len() == arguments.len()
         })?;
         let mut selectors = Vec::with_capacity(arguments.len());
-        let mut names = Vec::with_capacity(arguments.len());
         for (index, (argument, resolved)) in arguments.iter().zip(resolved).enumerate() {
             match (argument, resolved) {
-                (_, Some(resolved)) => {
-                    selectors.push(resolved.selector);
-                    names.push(resolved.name);
-                }
+                (_, Some(resolved)) => selectors.push(resolved.selector),
                 (Expression::Term(term), None) => {
                     let native = function.arguments[index].clone();
                     let receiver = Receiver::native(self.table, format!("arg{index}(system.{name})"), native);
                     selectors.push(Selector::Term(self.context.term(term, &receiver)?));
-                    names.push("…".to_owned());
                 }
                 (_, None) => {}
             }

@@ -35,7 +35,7 @@ impl Context<'_> {
                 ColumnType::Native(native) => {
                     literal::value(term, native, &receiver.name).map(|bytes| Term::Constant(Some(bytes)))
                 }
-                _ => Err(mismatch("a constant", receiver)),
+                typ => Err(literal::wrong_kind(term, typ, &receiver.name)),
             },
         }
     }
@@ -174,7 +174,11 @@ impl Context<'_> {
 
     /// The function of this name that takes these arguments.
     fn function(&self, name: &str, arguments: &[Written]) -> Result<Function, DbError> {
-        choose(name, |function| {
+        if matches!(name, "count" | "min" | "max" | "sum" | "avg") {
+            return Err(DbError::invalid("Aggregation function are not supported in the where clause"));
+        }
+        let names: Vec<String> = arguments.iter().map(Written::to_string).collect();
+        choose(name, &names, |function| {
             function.arguments.len() == arguments.len()
                 && function
                     .arguments
@@ -199,11 +203,21 @@ impl Context<'_> {
     }
 }
 
-/// The one function of this name that `accepts` takes.
-pub(super) fn choose(name: &str, accepts: impl Fn(&Function) -> bool) -> Result<Function, DbError> {
-    let all = functions::named(name);
-    if all.is_empty() {
-        return Err(DbError::invalid(format!("Unknown function '{name}'")));
+/// The one function of this name that `accepts` takes; `arguments` is what they are called in messages.
+pub(super) fn choose(
+    name: &str,
+    arguments: &[String],
+    accepts: impl Fn(&Function) -> bool,
+) -> Result<Function, DbError> {
+    let mut all = functions::named(name);
+    match all.as_slice() {
+        [] if matches!(name, "tojson" | "fromjson") => {
+            return Err(DbError::invalid(format!("{name} is not supported by this server")));
+        }
+        [] => return Err(DbError::invalid(format!("Unknown function '{name}'"))),
+        [only] if !accepts(only) => return Err(misfit(only, arguments)),
+        [_] => return Ok(all.remove(0)),
+        _ => {}
     }
     let signatures =
         |functions: &[Function]| functions.iter().map(functions::signature).collect::<Vec<_>>().join(", ");
@@ -220,6 +234,24 @@ pub(super) fn choose(name: &str, accepts: impl Fn(&Function) -> bool) -> Result<
             signatures(&fitting)
         ))),
     }
+}
+
+/// Why the only function of its name cannot be called so.
+fn misfit(function: &Function, arguments: &[String]) -> DbError {
+    let (name, wanted) = (&function.name, &function.arguments);
+    if arguments.len() != wanted.len() {
+        return DbError::invalid(format!(
+            "Invalid number of arguments in call to function system.{name}: {} required but {} provided",
+            wanted.len(),
+            arguments.len()
+        ));
+    }
+    let typ =
+        wanted.first().map_or_else(String::new, |native| types::name(&ColumnType::Native(native.clone())));
+    let argument = arguments.first().map_or("", String::as_str);
+    DbError::invalid(format!(
+        "Type error: {argument} cannot be passed as argument 0 of function system.{name} of type {typ}"
+    ))
 }
 
 /// Whether a value of one type can stand where the other is wanted.

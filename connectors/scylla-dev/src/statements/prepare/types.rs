@@ -31,10 +31,12 @@ impl Context<'_> {
             }
             TypeName::Set(item) => {
                 let item = self.inner(item, keyspace)?;
+                refuse_durations(&item, "inside sets")?;
                 Ok(ColumnType::Collection { frozen: false, typ: CollectionType::Set(item) })
             }
             TypeName::Map(key, value) => {
                 let (key, value) = (self.inner(key, keyspace)?, self.inner(value, keyspace)?);
+                refuse_durations(&key, "as map keys")?;
                 Ok(ColumnType::Collection { frozen: false, typ: CollectionType::Map(key, value) })
             }
             TypeName::Tuple(items) => {
@@ -47,7 +49,15 @@ impl Context<'_> {
 
     /// Inside `frozen<…>` everything is frozen, whether each part says so or not.
     fn frozen_type(&self, name: &TypeName, keyspace: &str) -> Result<CqlType, DbError> {
-        let frozen = |inner: &TypeName| Box::new(TypeName::Frozen(Box::new(inner.clone())));
+        if let Some(native) = native_name(name) {
+            return Err(DbError::invalid(format!(
+                "frozen<> is only allowed on collections, tuples, and user-defined types (got {native})"
+            )));
+        }
+        let frozen = |inner: &TypeName| match native_name(inner) {
+            Some(_) => Box::new(inner.clone()),
+            None => Box::new(TypeName::Frozen(Box::new(inner.clone()))),
+        };
         let name = match name {
             TypeName::List(item) => TypeName::List(frozen(item)),
             TypeName::Set(item) => TypeName::Set(frozen(item)),
@@ -68,4 +78,21 @@ impl Context<'_> {
         }
         Ok(Box::new(typ))
     }
+}
+
+fn native_name(name: &TypeName) -> Option<&str> {
+    match name {
+        TypeName::Name(name) if name.keyspace.is_none() => {
+            types::native(&name.name).map(|_| name.name.as_str())
+        }
+        _ => None,
+    }
+}
+
+/// What sorts cannot hold durations, which have no order.
+fn refuse_durations(typ: &CqlType, place: &str) -> Result<(), DbError> {
+    if types::walk(typ, &mut |typ| matches!(typ, ColumnType::Native(NativeType::Duration))) {
+        return Err(DbError::invalid(format!("Durations are not allowed {place}: {}", types::name(typ))));
+    }
+    Ok(())
 }

@@ -95,7 +95,9 @@ pub(super) fn duration(text: &str) -> Result<Vec<u8>, DbError> {
         None => (false, text),
     };
     let parts = if body.starts_with('P') { iso_parts(body) } else { parts(body) };
-    let duration = parts.and_then(|parts| total(&parts, negative)).ok_or_else(|| unable("duration", text))?;
+    let parts = parts.ok_or_else(|| unable("duration", text))?;
+    check_order(&parts)?;
+    let duration = total(&parts, negative).ok_or_else(|| unable("duration", text))?;
     let mut bytes = Vec::new();
     duration
         .serialize(&ColumnType::Native(NativeType::Duration), CellWriter::new(&mut bytes))
@@ -121,7 +123,13 @@ fn parts(text: &str) -> Option<Vec<(i64, String)>> {
 
 /// In the ISO form `M` is months before the `T` and minutes behind it.
 fn iso_parts(text: &str) -> Option<Vec<(i64, String)>> {
-    let (days, hours) = text.strip_prefix('P')?.split_once('T').unwrap_or((text.strip_prefix('P')?, ""));
+    let body = text.strip_prefix('P')?;
+    let (days, hours) = body.split_once('T').unwrap_or((body, ""));
+    if days.contains('-') {
+        let numbers = days.split('-').chain(hours.split(':')).map(|number| number.parse().ok());
+        let units = ["y", "mo", "d", "h", "m", "s"];
+        return numbers.zip(units).map(|(number, unit)| Some((number?, unit.to_owned()))).collect();
+    }
     let mut all = parts(days)?;
     for (_, unit) in &mut all {
         if unit == "m" {
@@ -130,6 +138,35 @@ fn iso_parts(text: &str) -> Option<Vec<(i64, String)>> {
     }
     all.extend(parts(hours)?);
     Some(all)
+}
+
+/// Units and their names, larger ones first.
+const UNITS: [(&str, &str); 10] = [
+    ("y", "years"),
+    ("mo", "months"),
+    ("w", "weeks"),
+    ("d", "days"),
+    ("h", "hours"),
+    ("m", "minutes"),
+    ("s", "seconds"),
+    ("ms", "milliseconds"),
+    ("us", "microseconds"),
+    ("ns", "nanoseconds"),
+];
+
+/// Each unit stands once, and behind the larger ones.
+fn check_order(parts: &[(i64, String)]) -> Result<(), DbError> {
+    let places = parts.iter().filter_map(|(_, unit)| {
+        UNITS.iter().position(|(known, _)| unit == known || (*known == "us" && unit == "µs"))
+    });
+    let places: Vec<usize> = places.collect();
+    let Some(wrong) = places.windows(2).find(|pair| pair[0] >= pair[1]) else { return Ok(()) };
+    let (before, after) = (UNITS[wrong[0]].1, UNITS[wrong[1]].1);
+    Err(DbError::invalid(if before == after {
+        format!("Invalid duration. The {before} are set multiple times")
+    } else {
+        format!("Invalid duration. The {before} should be after {after}")
+    }))
 }
 
 fn total(parts: &[(i64, String)], negative: bool) -> Option<CqlDuration> {
