@@ -3,6 +3,8 @@
 //! [`lexer`] cuts text into tokens, [`parser`] makes a tree of them ([`ast`]), [`mod@prepare`] turns the tree into what
 //! [`crate::execute`] runs, with the help of the schema.
 mod ast;
+#[cfg(test)]
+mod fuzz;
 mod lexer;
 mod parser;
 mod prepare;

@@ -1,4 +1,6 @@
 //! Whatever a table is like, the statement that describes it makes it again.
+use std::sync::OnceLock;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -132,7 +134,10 @@ proptest! {
 
     #[test]
     fn a_described_table_comes_back_the_same(wanted in wanted()) {
-        let db = Database::new(&["CREATE TYPE u (a int, \"B c\" frozen<list<text>>)"]);
+        static DATABASE: OnceLock<Database> = OnceLock::new();
+        let new = || Database::new(&["CREATE TYPE u (a int, \"B c\" frozen<list<text>>)"]);
+        let db = DATABASE.get_or_init(new);
+        db.run("DROP TABLE IF EXISTS ks.t");
         let written = wanted.statement();
         prop_assume!(db.execute(&written, &[], &crate::outcome::QueryOptions::default()).is_ok());
         let before = db.store.schema();
@@ -156,9 +161,10 @@ proptest! {
 #[test]
 fn most_tables_that_are_tried_can_be_made() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let db = Database::new(&["CREATE TYPE u (a int)"]);
     let made = (0..40).filter(|_| {
         let wanted = wanted().new_tree(&mut runner).expect("a table").current();
-        let db = Database::new(&["CREATE TYPE u (a int)"]);
+        db.run("DROP TABLE IF EXISTS ks.t");
         db.execute(&wanted.statement(), &[], &crate::outcome::QueryOptions::default()).is_ok()
     });
     assert!(made.count() > 30);
