@@ -5,6 +5,7 @@
 mod bad_clients;
 mod cdc_log;
 mod cdc_reader;
+mod cdc_replica;
 mod cdc_rows;
 mod cdc_topology;
 mod describe;
