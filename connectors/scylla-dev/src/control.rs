@@ -40,6 +40,8 @@ enum Command {
     AcceptConnections {},
     Freeze {},
     Thaw {},
+    /// Clients must prepare their statements again.
+    ForgetStatements {},
     /// Cuts all connections and closes the port; the data stays.
     Stop {},
     Start {},
@@ -105,6 +107,8 @@ async fn status(State(server): State<Arc<Mutex<ScyllaDev>>>) -> Response {
         "cql": server.address().to_string(),
         "clock_micros": server.clock().micros(),
         "memory_used": server.memory_used(),
+        "connections": server.faults().connections(),
+        "statements": server.faults().statements(),
     });
     axum::Json(status).into_response()
 }
@@ -156,6 +160,7 @@ async fn run(server: &mut ScyllaDev, command: Command) -> Result<(), Box<dyn std
         Command::AcceptConnections {} => faults.accept_connections(),
         Command::Freeze {} => faults.freeze(),
         Command::Thaw {} => faults.thaw(),
+        Command::ForgetStatements {} => server.forget_statements(),
         Command::Stop {} => server.stop().await,
         Command::Start {} => server.restart().await?,
         Command::DelayLogRows { keyspace, table, writes, millis } => {

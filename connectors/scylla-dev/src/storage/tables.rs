@@ -13,7 +13,7 @@ pub(super) type Partitions = BTreeMap<PartitionKey, Partition>;
 
 /// About what a partition takes of memory besides its content.
 fn frame_size(key: &PartitionKey) -> isize {
-    const HELD: usize = 192;
+    const HELD: usize = 144;
     (key.bytes.len() + HELD).cast_signed()
 }
 

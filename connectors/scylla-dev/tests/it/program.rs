@@ -87,6 +87,7 @@ async fn every_fault_can_be_made_and_taken_back() {
     }
     assert_eq!(failed, 3);
     program.does("heal", "").await;
+    program.does("forget-statements", "").await;
     run(&session, "TRUNCATE ks.t").await;
 
     program.does("delay-log-rows", r#"{"keyspace": "ks", "table": "t", "writes": 1, "millis": 60000}"#).await;
@@ -99,6 +100,7 @@ async fn every_fault_can_be_made_and_taken_back() {
     let after = program.http("GET /", "").await.1;
     let micros = |status: &serde_json::Value| status["clock_micros"].as_i64().unwrap();
     assert!(micros(&after) - micros(&before) >= 61_000_000, "{before} {after}");
+    assert!(after["statements"].as_u64() > before["statements"].as_u64(), "{before} {after}");
     assert!(after["memory_used"].as_u64().unwrap() > 0 && after["cql"] == program.cql.as_str(), "{after}");
     program.does("rewind-clock", r#"{"millis": 61000}"#).await;
 
