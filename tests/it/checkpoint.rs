@@ -17,24 +17,6 @@ fn fill(file: &Path, data: &Path, broker: &Broker, topic: &str) {
 }
 
 #[test]
-fn a_damaged_checkpoint_file_is_refused_with_what_to_do() {
-    let (database, broker, folder) = (Database::start(), Broker::start(), tempfile::tempdir().unwrap());
-    let file = pipeline(folder.path(), &database, &broker, "damaged");
-    let data = folder.path().join("data");
-    database.write(uuid::Uuid::new_v4(), 1..=10);
-    fill(&file, &data, &broker, "damaged");
-    let journals = std::fs::read_dir(data.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path());
-    let journal = journals.max_by_key(|path| path.metadata().unwrap().len()).unwrap();
-    let mut bytes = std::fs::read(&journal).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0xff;
-    std::fs::write(&journal, bytes).unwrap();
-    let (status, log) = Weir::run(&[&file], &data, &[]).wait(LIMIT);
-    assert_eq!(status.code(), Some(3), "{log}");
-    assert!(log.contains(&journal.display().to_string()) && log.contains("help: "), "{log}");
-}
-
-#[test]
 fn a_checkpoint_of_another_table_is_refused() {
     let (database, broker, folder) = (Database::embedded(), Broker::start(), tempfile::tempdir().unwrap());
     let file = pipeline(folder.path(), &database, &broker, "other-table");
@@ -51,16 +33,4 @@ fn a_checkpoint_of_another_table_is_refused() {
     });
     assert!(reason.starts_with("the checkpoint belongs to source scylla-outbox:"), "{reason}");
     assert_eq!(count(&broker.address(), "other-table"), 10, "nothing was read from the wrong table");
-}
-
-#[test]
-fn a_second_run_on_one_data_folder_is_refused_by_name() {
-    let (database, broker, folder) = (Database::start(), Broker::start(), tempfile::tempdir().unwrap());
-    let file = pipeline(folder.path(), &database, &broker, "two-runs");
-    let data = folder.path().join("data");
-    let mut first = Weir::run(&[&file], &data, &[]);
-    first.http();
-    let (status, log) = Weir::run(&[&file], &data, &[]).wait(LIMIT);
-    assert_eq!(status.code(), Some(3), "{log}");
-    assert!(log.contains(&format!("in use by process {}", first.pid())), "{log}");
 }

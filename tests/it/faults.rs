@@ -2,4 +2,6 @@
 
 mod broker;
 mod kafka;
+mod machine;
+mod scale;
 mod sinks;

@@ -97,7 +97,7 @@ impl Troubled {
             Some(3) => std::future::pending().await,
             Some(_) => {
                 self.keep(records.to_vec());
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
         Ok(())
