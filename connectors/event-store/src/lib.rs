@@ -17,6 +17,10 @@
 //! that stopped half-way before it answers. [`CommandHandler`] is the loop around them: load, decide, append, and
 //! again when somebody else was faster.
 //!
+//! Around it: snapshots of long histories ([`CommandHandler::with_snapshots`]), payloads of older forms
+//! ([`Upcasters`]), an aggregate as it was ([`CommandHandler::replay`]), commands that may come twice
+//! ([`CommandHandler::execute_once`]), and all events in a row, for a rebuild ([`EventStore::scan`]).
+//!
 //! # Why no event is lost, doubled or out of order
 //!
 //! *A claim is the decision.* Once the LWT is decided, the events are part of the aggregate for good: their content,
@@ -79,18 +83,26 @@ mod head;
 mod load;
 mod options;
 mod publish;
+mod replay;
+mod scan;
 pub mod schema;
+mod snapshot;
 mod statements;
 mod store;
+mod upcast;
 
 pub use aggregate::{Aggregate, Context, DomainEvent};
 pub use claim::Claim;
 pub use clock::Clock;
-pub use command::{Cause, CommandError, CommandHandler, Decision, Executed, Retries};
+pub use command::{Cause, CommandError, CommandHandler, Decision, Executed, Loaded, Retries};
 pub use envelope::{EventEnvelope, NewEvent};
 pub use error::Error;
 pub use head::Head;
 pub use load::History;
 pub use options::{Options, Scope};
 pub use publish::Appended;
+pub use replay::Until;
+pub use scan::{Page, Scan};
+pub use snapshot::Snapshot;
 pub use store::EventStore;
+pub use upcast::Upcasters;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::publish::{NotWritten, unpublished};
 use crate::store::Reading;
-use crate::{Error, EventEnvelope, EventStore, Head};
+use crate::{Error, EventEnvelope, EventStore, Head, Upcasters};
 
 /// The events of an aggregate, in order, and where they end.
 #[derive(Debug)]
@@ -98,6 +98,25 @@ impl EventStore {
         }
     }
 
+    /// The events up to `until` that a command or event of this id led to.
+    pub(crate) async fn caused(
+        &self,
+        aggregate_id: Uuid,
+        until: i64,
+        causation_id: Uuid,
+    ) -> Result<Vec<EventEnvelope>, Error> {
+        const DOING: &str = "look for the events of a command";
+        let result = self.execute(&self.statements.caused, (aggregate_id, until, causation_id)).await;
+        let rows = result.map_err(|e| Error::database(DOING, e))?.into_rows_result();
+        let rows = rows.map_err(|e| Error::database(DOING, e))?;
+        let rows = rows.rows::<EventRow>().map_err(|e| Error::database(DOING, e))?;
+        rows.map(|row| {
+            let row = row.map_err(|e| Error::database(DOING, e))?;
+            row.into_envelope(&self.options.upcasters)
+        })
+        .collect()
+    }
+
     async fn read_events(
         &self,
         aggregate_id: Uuid,
@@ -118,7 +137,7 @@ impl EventStore {
                     return Err(Error::corrupt(aggregate_id, problem));
                 }
                 *last = row.sequence_number;
-                events.push(row.into_envelope(aggregate_id)?);
+                events.push(row.into_envelope(&self.options.upcasters)?);
             }
             match next {
                 PagingStateResponse::HasMorePages { state } => from = state,
@@ -181,7 +200,8 @@ impl Pause {
 }
 
 #[derive(Debug, DeserializeRow)]
-struct EventRow {
+pub(crate) struct EventRow {
+    aggregate_id: Uuid,
     event_id: Uuid,
     event_type: String,
     event_version: i32,
@@ -194,22 +214,29 @@ struct EventRow {
 }
 
 impl EventRow {
-    fn into_envelope(self, aggregate_id: Uuid) -> Result<EventEnvelope, Error> {
+    /// In the order of the fields.
+    pub(crate) const COLUMNS: &str = "aggregate_id, event_id, event_type, event_version, aggregate_type, sequence_number, \
+                                      correlation_id, causation_id, created_at, event_data";
+
+    /// In the form of today.
+    pub(crate) fn into_envelope(self, upcasters: &Upcasters) -> Result<EventEnvelope, Error> {
         let created_at = Timestamp::from_millisecond(self.created_at.0).map_err(|e| {
-            Error::corrupt(aggregate_id, format!("created_at of event {}: {e}", self.sequence_number))
+            Error::corrupt(self.aggregate_id, format!("created_at of event {}: {e}", self.sequence_number))
         })?;
-        Ok(EventEnvelope {
+        let mut event = EventEnvelope {
             event_id: self.event_id,
             event_type: self.event_type,
             event_version: self.event_version,
-            aggregate_id,
+            aggregate_id: self.aggregate_id,
             aggregate_type: self.aggregate_type,
             sequence_number: self.sequence_number,
             correlation_id: self.correlation_id,
             causation_id: self.causation_id,
             created_at,
             payload: self.event_data,
-        })
+        };
+        upcasters.upcast(&mut event)?;
+        Ok(event)
     }
 }
 

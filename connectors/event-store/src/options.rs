@@ -3,12 +3,12 @@ use std::time::Duration;
 
 use scylla::statement::{Consistency, SerialConsistency};
 
-use crate::{Clock, Error};
+use crate::{Clock, Error, Upcasters};
 
 /// How an event store is opened. Start with [`Options::new`] and change what differs.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The keyspace of all three tables.
+    /// The keyspace of all tables.
     pub keyspace: String,
     /// The table of events, the source of truth.
     pub event_store: String,
@@ -16,6 +16,8 @@ pub struct Options {
     pub outbox: String,
     /// The table of claims, one row for each aggregate.
     pub aggregate_sequence: String,
+    /// The table of snapshots; it need not be there where no handler keeps any.
+    pub snapshots: String,
     /// Where the writers of one aggregate may be.
     pub scope: Scope,
     /// How many events are read with one request.
@@ -36,6 +38,8 @@ pub struct Options {
     pub max_append_bytes: usize,
     /// The writer's clock.
     pub clock: Clock,
+    /// What brings events of older forms up to that of today, whenever they are read.
+    pub upcasters: Upcasters,
 }
 
 /// Where the writers of one aggregate may be. All of them must say the same.
@@ -57,6 +61,7 @@ impl Options {
             event_store: "event_store".to_owned(),
             outbox: "outbox_messages".to_owned(),
             aggregate_sequence: "aggregate_sequence".to_owned(),
+            snapshots: "snapshots".to_owned(),
             scope: Scope::Global,
             page_size: 500,
             recover_after: Duration::from_millis(500),
@@ -65,6 +70,7 @@ impl Options {
             request_timeout: Duration::from_secs(5),
             max_append_bytes: 256 * 1024,
             clock: Clock::system(),
+            upcasters: Upcasters::default(),
         }
     }
 
@@ -74,6 +80,7 @@ impl Options {
             ("event_store", &self.event_store),
             ("outbox", &self.outbox),
             ("aggregate_sequence", &self.aggregate_sequence),
+            ("snapshots", &self.snapshots),
         ];
         for (option, name) in names {
             if !is_identifier(name) {

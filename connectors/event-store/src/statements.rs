@@ -5,6 +5,7 @@ use scylla::client::session::Session;
 use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
 
+use crate::load::EventRow;
 use crate::{Error, Options};
 
 /// All statements.
@@ -18,6 +19,7 @@ pub(crate) struct Statements {
     pub(crate) claim_next: PreparedStatement,
     pub(crate) renew: PreparedStatement,
     pub(crate) events: PreparedStatement,
+    pub(crate) caused: PreparedStatement,
     pub(crate) event_id: PreparedStatement,
     pub(crate) insert_event: PreparedStatement,
     pub(crate) insert_outbox: PreparedStatement,
@@ -65,9 +67,15 @@ impl Statements {
                 .await?,
             events: prepare
                 .read(&format!(
-                    "SELECT event_id, event_type, event_version, aggregate_type, sequence_number, correlation_id, \
-                     causation_id, created_at, event_data FROM {store} \
-                     WHERE aggregate_id = ? AND sequence_number > ?"
+                    "SELECT {} FROM {store} WHERE aggregate_id = ? AND sequence_number > ?",
+                    EventRow::COLUMNS
+                ))
+                .await?,
+            caused: prepare
+                .read(&format!(
+                    "SELECT {} FROM {store} WHERE aggregate_id = ? AND sequence_number <= ? AND causation_id = ? \
+                     ALLOW FILTERING",
+                    EventRow::COLUMNS
                 ))
                 .await?,
             event_id: prepare
@@ -91,14 +99,15 @@ impl Statements {
     }
 }
 
-struct Preparing<'a> {
-    session: &'a Session,
-    options: &'a Options,
+/// Prepares statements with what the options say.
+pub(crate) struct Preparing<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) options: &'a Options,
 }
 
 impl Preparing<'_> {
     /// A statement that may be sent again at will.
-    async fn read(&self, text: &str) -> Result<PreparedStatement, Error> {
+    pub(crate) async fn read(&self, text: &str) -> Result<PreparedStatement, Error> {
         let mut statement = self.write(text).await?;
         statement.set_is_idempotent(true);
         Ok(statement)

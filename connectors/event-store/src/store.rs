@@ -7,9 +7,11 @@ use scylla::response::query_result::QueryResult;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::{CqlValue, Row};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use crate::head::{ClaimRow, Claimed, HeadRow};
+use crate::snapshot::SnapshotStatements;
 use crate::statements::Statements;
 use crate::{Appended, Error, Head, NewEvent, Options};
 
@@ -19,6 +21,7 @@ pub struct EventStore {
     pub(crate) session: Arc<Session>,
     pub(crate) statements: Arc<Statements>,
     pub(crate) options: Arc<Options>,
+    pub(crate) snapshots: Arc<OnceCell<SnapshotStatements>>,
 }
 
 /// How a read treats writes whose outcome is open.
@@ -38,7 +41,8 @@ impl EventStore {
     pub async fn open(session: Arc<Session>, options: Options) -> Result<Self, Error> {
         options.check()?;
         let statements = Statements::prepare(&session, &options).await?;
-        Ok(Self { session, statements: Arc::new(statements), options: Arc::new(options) })
+        let (statements, options) = (Arc::new(statements), Arc::new(options));
+        Ok(Self { session, statements, options, snapshots: Arc::default() })
     }
 
     /// Claims and publishes `events` as the next ones after `head`: both steps in a row. Nothing happens when there
@@ -110,7 +114,7 @@ impl EventStore {
         }
     }
 
-    async fn execute(
+    pub(crate) async fn execute(
         &self,
         statement: &PreparedStatement,
         values: impl SerializeRow,

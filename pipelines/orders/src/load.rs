@@ -1,7 +1,7 @@
 //! A load generator: places orders and takes them through their life, at a rate, and counts what it wrote.
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,6 +17,9 @@ use script::{Script, script};
 
 mod pace;
 pub(crate) mod script;
+
+/// An order's life is short; the histories that this is for are those of orders that change again and again.
+const SNAPSHOT_EVERY: NonZeroU32 = NonZeroU32::new(100).expect("100 is not 0");
 
 /// What is placed, and how fast.
 #[derive(Debug, Clone)]
@@ -95,7 +98,11 @@ impl Load {
     /// A run against `store`.
     #[must_use]
     pub fn new(store: EventStore, options: LoadOptions) -> Self {
-        Self { orders: CommandHandler::new(store), options, on_event: Arc::new(|_| {}) }
+        Self {
+            orders: CommandHandler::new(store).with_snapshots(SNAPSHOT_EVERY),
+            options,
+            on_event: Arc::new(|_| {}),
+        }
     }
 
     /// Calls `seen` with every event once it is appended, from the tasks of the run.
@@ -217,14 +224,9 @@ impl Writer {
         self.shared.orders.execute(order_id, command, cause).await.map(|executed| executed.events)
     }
 
-    /// An earlier try may have taken effect although it failed; its events carry the command's id as their cause.
+    /// An earlier try may have taken effect although it failed.
     async fn execute_unless_done(&self, order_id: Uuid, command: &OrderCommand, cause: &Cause) -> Done {
-        let (_, _, history) = self.shared.orders.load(order_id).await?;
-        let ours = history.into_iter().filter(|e| e.causation_id == Some(cause.causation_id));
-        match ours.collect::<Vec<_>>() {
-            none if none.is_empty() => self.execute(order_id, command, cause).await,
-            events => Ok(events),
-        }
+        self.shared.orders.execute_once(order_id, command, cause).await.map(|executed| executed.events)
     }
 
     fn count(&mut self, events: &[EventEnvelope]) {

@@ -1,18 +1,19 @@
 //! The order and its rules. Pure: no clock, no database.
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use weir_event_store::{Aggregate, Context};
+use weir_event_store::{Aggregate, Context, Snapshot};
 
 use crate::event::{About, Cancelled, Change, Confirmed, Delivered, Items, OrderEvent, Shipped};
 use crate::{Item, OrderCommand, Status};
 
 /// An order, as far as its rules need to know it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     placed: Option<Placed>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Placed {
     customer_id: Uuid,
     created_at: Timestamp,
@@ -109,6 +110,10 @@ impl Aggregate for Order {
         };
         Ok(vec![OrderEvent { about, change }])
     }
+}
+
+impl Snapshot for Order {
+    const VERSION: i32 = 1;
 }
 
 impl Placed {

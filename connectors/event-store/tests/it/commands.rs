@@ -40,8 +40,12 @@ async fn writers_on_one_aggregate_lose_nothing_and_double_nothing() {
     assert_eq!(written, told, "what the writers were told is what is there");
     assert_eq!(written.len(), WRITERS.len() * EACH);
     let counter = CommandHandler::<Counter>::new(place.store().await);
-    let (state, head, _) = counter.load(id).await.unwrap();
-    assert_eq!((state.count, head.sequence()), (32, 32), "each decided on the state before it");
+    let loaded = counter.load(id).await.unwrap();
+    assert_eq!(
+        (loaded.aggregate.count, loaded.head.sequence()),
+        (32, 32),
+        "each decided on the state before it"
+    );
 }
 
 #[tokio::test]

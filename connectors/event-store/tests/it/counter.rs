@@ -1,8 +1,8 @@
 //! The smallest aggregate: a counter that can be raised up to a limit.
 use serde::{Deserialize, Serialize};
-use weir_event_store::{Aggregate, Context, DomainEvent};
+use weir_event_store::{Aggregate, Context, DomainEvent, Snapshot};
 
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counter {
     pub(crate) count: u64,
 }
@@ -41,6 +41,10 @@ impl Aggregate for Counter {
         }
         Ok(vec![Raised { by: command.by.to_owned(), to: self.count + 1 }])
     }
+}
+
+impl Snapshot for Counter {
+    const VERSION: i32 = 1;
 }
 
 impl DomainEvent for Raised {

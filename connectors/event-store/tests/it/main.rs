@@ -7,6 +7,7 @@ mod appends;
 mod commands;
 mod counter;
 mod faults;
+mod history;
 mod place;
 mod proxy;
 mod recovery;
