@@ -69,6 +69,8 @@ pub struct Reader {
     front: Front,
     reading: Option<Queue>,
     visit: Option<Visit>,
+    /// What failed last, and has not succeeded since.
+    trouble: Trouble,
     /// `None` before the first look of this run.
     looked: Option<Instant>,
     batched: Instant,
@@ -125,6 +127,7 @@ impl Reader {
             front,
             reading: None,
             visit: None,
+            trouble: Trouble::None,
             looked: None,
             batched: now,
             figures,
@@ -158,6 +161,28 @@ impl Reader {
 
     /// Waits for one thing to happen.
     async fn step(&mut self) -> Result<(), Error> {
+        let before = std::mem::replace(&mut self.trouble, Trouble::Asking);
+        self.ask().await?;
+        self.trouble = if before == Trouble::Asking { Trouble::None } else { before };
+        let wake = self.wake();
+        let received = tokio::select! {
+            biased;
+            received = receive(&mut self.reading) => received.and_then(|()| {
+                if self.reading.as_ref().is_some_and(|queue| !queue.is_done()) {
+                    let now = self.cluster.server.now().shown;
+                    front::check_unread(now, &self.progress, &self.cluster)?;
+                }
+                Ok(())
+            }),
+            received = advance(&mut self.visit, &mut self.progress, &self.log) => received,
+            () = tokio::time::sleep_until(wake) => return Ok(()),
+        };
+        self.trouble = if received.is_ok() { Trouble::None } else { Trouble::Reading };
+        received
+    }
+
+    /// Asks for whatever it is time for.
+    async fn ask(&mut self) -> Result<(), Error> {
         let now = Instant::now();
         if self.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= LOOK) {
             self.look().await?;
@@ -167,19 +192,6 @@ impl Reader {
         }
         if self.reading.is_none() && now >= self.front.next_look() {
             self.open_window().await?;
-        }
-        let wake = self.wake();
-        tokio::select! {
-            biased;
-            received = receive(&mut self.reading) => {
-                received?;
-                if self.reading.as_ref().is_some_and(|queue| !queue.is_done()) {
-                    let now = self.cluster.server.now().shown;
-                    front::check_unread(now, &self.progress, &self.cluster)?;
-                }
-            }
-            received = advance(&mut self.visit, &mut self.progress, &self.log) => received?,
-            () = tokio::time::sleep_until(wake) => {}
         }
         Ok(())
     }
@@ -242,8 +254,20 @@ impl Reader {
         let lingering =
             self.reading.as_ref().and_then(Queue::since).into_iter().chain(late).map(|since| since + LINGER);
         let look = self.reading.is_none().then(|| self.front.next_look());
-        lingering.chain(look).fold(self.batched + HEARTBEAT, Instant::min)
+        let heartbeat = (self.trouble == Trouble::None).then_some(self.batched + HEARTBEAT);
+        let last = Instant::now() + HEARTBEAT;
+        lingering.chain(look).chain(heartbeat).fold(last, Instant::min)
     }
+}
+
+/// What failed and was not done since: while there is any, a batch without rows would say that all is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    None,
+    /// The cluster beside the log.
+    Asking,
+    /// The log.
+    Reading,
 }
 
 async fn receive(queue: &mut Option<Queue>) -> Result<(), Error> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
 use weir_sdk::dead_letter::Stage;
 use weir_sdk::metrics::{Counter, names};
 use weir_sdk::{Backoff, Batch, Error, Refused, Room, Source};
@@ -69,6 +70,7 @@ impl Reader {
             let free = self.budget.room().await;
             let records = free.records.min(self.largest.records);
             let room = Room { records, bytes: free.bytes.min(self.largest.bytes) };
+            let began = Instant::now();
             match self.source.poll(room).await {
                 Ok(Some(batch)) => {
                     trouble.over();
@@ -78,7 +80,7 @@ impl Reader {
                     }
                 }
                 Ok(None) => return Ok(()),
-                Err(error) => trouble.wait(error, parking).await?,
+                Err(error) => trouble.wait(error, began, parking).await?,
             }
         }
     }
@@ -102,16 +104,20 @@ impl Reader {
 struct Trouble {
     backoff: Backoff,
     polls: u32,
+    /// When the first of them began.
+    since: Option<Instant>,
     parked: Option<Parked>,
 }
 
 impl Trouble {
-    /// Failed polls in a row before the task shows that it does not read.
+    /// Failed polls in a row before the task shows that it does not read,
     const SHOWN: u32 = 5;
+    /// or for how long, since polls that time out are few.
+    const SHOWN_AFTER: Duration = Duration::from_secs(10);
 
     fn new() -> Self {
         let backoff = Backoff::new(Duration::from_millis(100), 2.0, Duration::from_secs(5));
-        Self { backoff, polls: 0, parked: None }
+        Self { backoff, polls: 0, since: None, parked: None }
     }
 
     fn over(&mut self) {
@@ -120,11 +126,13 @@ impl Trouble {
         }
     }
 
-    /// Waits out an error that may pass; gives back one that cannot.
-    async fn wait(&mut self, error: Error, parking: &Parking) -> Result<(), Error> {
+    /// Waits out the error of a poll that `began` then, if it may pass; gives back one that cannot.
+    async fn wait(&mut self, error: Error, began: Instant, parking: &Parking) -> Result<(), Error> {
         self.polls += 1;
+        let lasted = self.since.get_or_insert(began).elapsed();
+        let brief = self.polls < Self::SHOWN && lasted < Self::SHOWN_AFTER;
         match policy::decide(error.kind()) {
-            Decision::Retry | Decision::Wait if self.polls < Self::SHOWN => {}
+            Decision::Retry | Decision::Wait if brief => {}
             Decision::Retry | Decision::Wait | Decision::Park => {
                 self.parked = Some(parking.park(policy::reason(&error)));
             }

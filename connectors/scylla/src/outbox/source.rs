@@ -16,7 +16,7 @@ use crate::reader::progress::{Limits, Progress};
 use crate::reader::server::Server;
 use crate::reader::statement::{Key, Statement};
 use crate::reader::streams::Streams;
-use crate::reader::table::Table;
+use crate::reader::table::{Table, refused};
 use crate::reader::time::{Micros, micros};
 use crate::reader::token::{Main, Position};
 use crate::reader::watch::Watch;
@@ -85,7 +85,8 @@ impl SourceConnector for Outbox {
         let limits = Limits { safety, memory: config.unsettled_memory.as_usize() };
         let settings =
             Settings { confidence: config.confidence.get(), poll_interval: config.poll_interval.get() };
-        let watch = Watch::new(session, table, safety, now);
+        let check = Box::new(move |table: &Table| checked(&config, table).map(drop));
+        let watch = Watch::new(session, table, check, now);
         let cluster = Cluster { server, streams, watch };
         let reader = Reader::new(log, cluster, Progress::new(position, limits), settings, &context);
         Ok(Box::new(OutboxSource { reader, start }))
@@ -114,10 +115,7 @@ fn checked(config: &OutboxConfig, table: &Table) -> Result<Mapping, Error> {
     let mapping = Mapping::find(config, table).map_err(|more| problems.extend(more));
     match mapping {
         Ok(mapping) if problems.is_empty() => Ok(mapping),
-        _ => {
-            let advice: Vec<_> = problems.iter().filter_map(|problem| problem.help.clone()).collect();
-            Err(Error::config(problems).advice(advice.join("; ")))
-        }
+        _ => Err(refused(problems)),
     }
 }
 

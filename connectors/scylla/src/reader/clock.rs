@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::time::{Micros, micros};
+use super::time::{Bucket, Micros, SECOND, begin, micros};
 
 /// Nodes that have not answered for so long are no longer believed.
 const FORGET: Duration = Duration::from_secs(60);
@@ -37,11 +37,13 @@ impl Now {
         Self { shown: time, steady: time }
     }
 
-    /// How much time has passed since `time`, at least. What lies between the two clocks was never shown or was shown
-    /// after a step, so it counts by the one that is shown.
-    pub fn since(self, time: Micros) -> Micros {
-        let by = if time <= self.steady { self.steady } else { self.shown };
-        by.saturating_sub(time)
+    /// How much time has passed since the end of this second, at least; negative when it has not ended. What lies
+    /// between the two clocks was never shown or is shown since a step, so it counts by the one that is shown.
+    pub fn age(self, second: Bucket) -> Micros {
+        // The clock may have been ahead of what it was known to be by as long as an answer takes.
+        let known = begin(second) <= self.steady.saturating_add(SECOND);
+        let by = if known { self.steady } else { self.shown };
+        by.saturating_sub(begin(second + 1))
     }
 }
 
@@ -194,8 +196,9 @@ mod tests {
             (0..100).chain(222..300).all(|second| told[second].shown - told[second].steady < SECOND / 100)
         );
         assert!(told.is_sorted_by_key(|now| now.steady));
-        assert_eq!(told[150].since(90 * SECOND) / SECOND, 59, "the hour is no age");
-        assert_eq!(told[150].since(told[150].shown - 5 * SECOND) / SECOND, 5, "what is written since ages");
+        assert_eq!(told[150].age(90) / SECOND, 58, "the hour is no age");
+        assert_eq!(told[100].age(100), told[100].steady - 101 * SECOND, "the second of the step is young");
+        assert_eq!(told[150].age(3_745) / SECOND, 3, "what is written since ages");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::queue::{Filling, Queue};
 use super::statement::{Content, Row, Skip};
 use super::time::begin;
 use super::visit::{Again, Stage, Visit};
-use super::{HEARTBEAT, LATE, LINGER, Reader};
+use super::{HEARTBEAT, LATE, LINGER, Reader, Trouble};
 
 /// What the mark of a late record takes of a batch's room.
 const MARK: usize = LATE.len() + TRUE.len();
@@ -21,7 +21,7 @@ impl Reader {
     /// Puts what has arrived into a batch, if it is time for one.
     pub(super) fn flush(&mut self, room: Room) -> Option<Batch> {
         let now = Instant::now();
-        let heartbeat = now >= self.batched + HEARTBEAT;
+        let heartbeat = now >= self.batched + HEARTBEAT && self.trouble == Trouble::None;
         let ready = |queue: &Queue| {
             queue.is_done() || queue.fills(room) || queue.since().is_some_and(|since| now >= since + LINGER)
         };

@@ -207,7 +207,9 @@ impl Progress {
         // is no clock that was set back: nothing was read before it.
         let near = self.cut.saturating_sub(now) < self.visits.last_age() / 10 * 9;
         if near || self.visits.is_empty() || self.visits.waits(bucket(now)) {
-            self.visits.young_again_from(bucket(now));
+            if now < self.cut {
+                self.visits.young_again_from(bucket(now.saturating_sub(unseen)));
+            }
             return false;
         }
         self.cut = now.saturating_sub(unseen).saturating_sub(self.visits.last_age()).max(oldest);

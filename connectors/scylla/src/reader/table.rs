@@ -41,7 +41,7 @@ impl Table {
         let tablets = first::<(Option<i32>,)>(&of_keyspace)?.is_some_and(|(tablets,)| tablets.is_some());
         let of_table = ask(session, ID, &[keyspace, name]).await?;
         let Some((id, extensions)) = first::<(Uuid, Option<BTreeMap<String, &[u8]>>)>(&of_table)? else {
-            return Err(Error::config(vec![absent(session, keyspace, name)]));
+            return Err(refused(vec![absent(session, keyspace, name)]));
         };
         let of_table = ask(session, CDC, &[keyspace, name]).await?;
         let cdc = first::<(Option<BTreeMap<String, String>>,)>(&of_table)?.and_then(|(cdc,)| cdc);
@@ -151,6 +151,12 @@ impl Table {
     fn option(&self, name: &str) -> Option<&str> {
         self.cdc.get(name).map(String::as_str)
     }
+}
+
+/// What is wrong, with the statements that repair it as the advice.
+pub fn refused(problems: Vec<Problem>) -> Error {
+    let advice: Vec<_> = problems.iter().filter_map(|problem| problem.help.clone()).collect();
+    Error::config(problems).advice(advice.join("; "))
 }
 
 fn absent(session: &Session, keyspace: &str, name: &str) -> Problem {

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::clock::Now;
-use super::time::{Bucket, Micros, SECOND, begin, bucket, micros};
+use super::time::{Bucket, Micros, SECOND, bucket, micros};
 
 /// The seconds that wait for visits.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Visits {
 
     /// Would a row of this second, read at `read`, be visited again?
     pub fn unsettled(&self, second: Bucket, read: Now) -> bool {
-        read.since(end(second)) < self.last_age()
+        read.age(second) < self.last_age()
     }
 
     /// The front has read `from..to`, beginning at `read`.
@@ -53,7 +53,7 @@ impl Visits {
     pub fn due(&self, now: Now, front: Micros) -> Vec<Range<Bucket>> {
         let behind = ..bucket(front);
         let urgent = self.waiting.range(behind).any(|(second, next)| {
-            next.is_none_or(|next| now.since(end(*second)) >= self.ages[next] + self.ages[next] / 10)
+            next.is_none_or(|next| now.age(*second) >= self.ages[next] + self.ages[next] / 10)
         });
         if !urgent {
             return Vec::new();
@@ -61,14 +61,14 @@ impl Visits {
         let due = self
             .waiting
             .range(behind)
-            .filter(|(second, next)| next.is_none_or(|next| now.since(end(**second)) >= self.ages[next]));
+            .filter(|(second, next)| next.is_none_or(|next| now.age(**second) >= self.ages[next]));
         runs(due.map(|(second, _)| *second))
     }
 
     /// A visit that began at `began` is over, late rows and all.
     pub fn visited(&mut self, runs: &[Range<Bucket>], began: Now) {
         for second in runs.iter().cloned().flatten() {
-            if let Some(next) = self.ages.iter().position(|age| began.since(end(second)) < *age) {
+            if let Some(next) = self.ages.iter().position(|age| began.age(second) < *age) {
                 self.waiting.insert(second, Some(next));
             } else {
                 self.waiting.remove(&second);
@@ -105,10 +105,6 @@ impl Visits {
     pub fn last_age(&self) -> Micros {
         self.ages[self.ages.len() - 1]
     }
-}
-
-fn end(second: Bucket) -> Micros {
-    begin(second + 1)
 }
 
 fn runs(seconds: impl Iterator<Item = Bucket>) -> Vec<Range<Bucket>> {

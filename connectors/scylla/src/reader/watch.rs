@@ -12,18 +12,21 @@ use super::time::{Micros, SECOND};
 /// How often, by the server's clock.
 const EVERY: Micros = 30 * SECOND;
 
+/// What a connector demands of its table.
+pub type Check = Box<dyn Fn(&Table) -> Result<(), Error> + Send + Sync>;
+
 /// Watches one table.
 pub struct Watch {
     session: Arc<Session>,
     table: Table,
-    safety: Duration,
+    check: Check,
     looked: Micros,
 }
 
 impl Watch {
     /// Watches a table that was looked at just now.
-    pub fn new(session: Arc<Session>, table: Table, safety: Duration, now: Micros) -> Self {
-        Self { session, table, safety, looked: now }
+    pub fn new(session: Arc<Session>, table: Table, check: Check, now: Micros) -> Self {
+        Self { session, table, check, looked: now }
     }
 
     /// Looks at the table if it is time to.
@@ -56,11 +59,7 @@ impl Watch {
                  one held and was not read yet is lost with it",
             ));
         }
-        let problems = table.problems(self.safety);
-        if !problems.is_empty() {
-            let advice: Vec<_> = problems.iter().filter_map(|problem| problem.help.clone()).collect();
-            return Err(Error::config(problems).advice(advice.join("; ")));
-        }
+        (self.check)(&table)?;
         self.table = table;
         Ok(())
     }

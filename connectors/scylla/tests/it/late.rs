@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use weir_sdk::Checkpoint;
 
-use crate::place::{Place, ROOM, Tail, header, payload};
+use crate::place::{Place, Tail, header, payload};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Longer than two looks at the server's clock, so that a move of it has been acted upon.
