@@ -1,6 +1,8 @@
 //! The bad days, each provoked with real processes and sockets, and each a row of `docs/fault-matrix.md`.
 
 mod broker;
+mod clock;
+mod database;
 mod kafka;
 mod machine;
 mod scale;

@@ -100,6 +100,12 @@ impl Database {
         })
     }
 
+    /// What a `SELECT count(*)` counts.
+    pub(crate) fn count(&self, statement: &str) -> i64 {
+        let answer = self.runtime.block_on(self.session.query_unpaged(statement, &[])).unwrap();
+        answer.into_rows_result().unwrap().single_row::<(i64,)>().unwrap().0
+    }
+
     /// Writes events `numbers` of this aggregate, one after the other.
     pub(crate) fn write(&self, aggregate: Uuid, numbers: impl IntoIterator<Item = i64>) {
         self.runtime.block_on(async {
