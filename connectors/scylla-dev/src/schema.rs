@@ -28,8 +28,8 @@ pub(crate) const DATACENTER: &str = "datacenter1";
 
 /// What ScyllaDB starts a table with that nothing was said about.
 const TABLETS_PER_SHARD: u32 = 10;
-/// Far above what one node serves.
-const MAX_TABLETS: u32 = 1 << 16;
+/// More of them mean no more to one node, only more streams to read.
+pub(crate) const MAX_TABLETS: u32 = 1 << 12;
 
 /// Everything that exists at one moment.
 #[derive(Debug, Clone)]

@@ -90,7 +90,7 @@ impl ScyllaDev {
     /// for writes from `since_millis` (ms since 1970) on.
     ///
     /// # Errors
-    /// When the table is not there, has no CDC log, or is not on tablets.
+    /// When the table is not there, has no CDC log, or is not on tablets, or when the count is not 1 to 4096.
     pub fn resize_tablets(
         &self,
         keyspace: &str,

@@ -14,7 +14,7 @@ use crate::cdc::{self, Recorder};
 use crate::clock::Clock;
 use crate::error::DbError;
 use crate::mutation::Mutation;
-use crate::schema::{Schema, Table, TableId, log_name};
+use crate::schema::{MAX_TABLETS, Schema, Table, TableId, log_name};
 use crate::system::{self, Node};
 
 /// Timestamps further ahead of the clock than this mean that the clock was moved back, µs.
@@ -176,7 +176,7 @@ impl Store {
     /// for writes from `since_millis` (ms since 1970) on.
     ///
     /// # Errors
-    /// When the table is not there, has no CDC log, or is not on tablets.
+    /// When the table is not there, has no CDC log, or is not on tablets, or when the count is not 1 to 4096.
     pub fn resize_tablets(
         &self,
         keyspace: &str,
@@ -186,6 +186,9 @@ impl Store {
     ) -> Result<(), DbError> {
         let schema = self.schema();
         let log = schema.table(keyspace, &log_name(table))?;
+        if !(1..=MAX_TABLETS).contains(&count) {
+            return Err(DbError::invalid(format!("a table has 1 to {MAX_TABLETS} tablets, not {count}")));
+        }
         let mut data = self.lock();
         data.streams.resize(log, count.next_power_of_two(), since_millis, || self.salt())?;
         self.describe(&schema, &mut data);

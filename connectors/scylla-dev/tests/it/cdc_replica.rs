@@ -111,7 +111,7 @@ fn changes(row: &mut CDCRow<'_>) -> Vec<Change> {
                 changes.extend(given.map(|(name, field)| Change::Set(format!("u.{name} = {field}"))));
             }
             Some(value) if PLAIN.contains(&column) => {
-                changes.push(Change::Set(format!("{column} = {value}")))
+                changes.push(Change::Set(format!("{column} = {value}")));
             }
             Some(value) => changes.push(Change::Set(format!("{column} = {column} + {value}"))),
             None => {}

@@ -254,6 +254,14 @@ async fn tablets_split_and_merge_at_their_time() {
         seen = all;
         server.clock().advance(Duration::from_secs(10));
     }
+    // As the Java reader asks.
+    let next = format!(
+        "SELECT toUnixTimestamp(min(timestamp)) FROM system.cdc_timestamps WHERE keyspace_name = 'ks' AND table_name = 't' \
+         AND timestamp > {first} ORDER BY timestamp ASC LIMIT 1"
+    );
+    assert_eq!(texts(&session, &next).await, [split.to_string()]);
+    let error = server.resize_tablets("ks", "t", 0, merge).unwrap_err();
+    assert!(error.message.contains("a table has 1 to 4096 tablets, not 0"), "{error}");
     let error = server.resize_tablets("ks", "nothing", 4, merge).unwrap_err();
     assert!(error.message.contains("unconfigured table nothing_scylla_cdc_log"), "{error}");
 }
