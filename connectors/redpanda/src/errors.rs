@@ -22,11 +22,8 @@ pub(crate) fn of_complaint(code: Code, words: &str) -> Error {
         Code::SSL if words.contains("could not be verified") => {
             Error::new(ErrorKind::Config, code.to_string()).advice(UNTRUSTED)
         }
-        // What may as well be a broker that is just going away.
-        Code::BrokerTransportFailure if words.contains("connecting to a SSL listener") => {
-            of(code).advice(WANTS_TLS)
-        }
-        Code::BrokerTransportFailure if words.contains("require SASL") => of(code).advice(WANTS_SASL),
+        // Or just a broker that goes away.
+        Code::BrokerTransportFailure if words.contains("Disconnected") => of(code).advice(HANGS_UP),
         _ => of(code),
     };
     error.context(words)
@@ -72,10 +69,8 @@ const TLS: &str =
     "check `tls`: the CA that signed the brokers' certificate, and that the port is a TLS listener";
 const UNTRUSTED: &str = "check `tls.ca`: the CA that signed the brokers' certificate; and that the certificate names the \
                          host in `brokers`, and has not expired";
-const WANTS_TLS: &str = "check that the brokers run; if they do, the port is a TLS listener: add `tls`, or name the \
-                         port of a listener without";
-const WANTS_SASL: &str = "check that the brokers run; if they do, the listener asks for credentials: add `sasl`, or \
-                          name the port of a listener without";
+const HANGS_UP: &str = "check that the brokers run; if they do, the listener wants what is not offered: `tls` where it \
+                        is a TLS listener, `sasl` where it asks for credentials";
 const CREDENTIALS: &str = "check `sasl`: mechanism, username, password, and that the user exists";
 const RIGHTS: &str = "grant the user WRITE and DESCRIBE on the topic (and IDEMPOTENT_WRITE on old clusters)";
 const NO_TOPIC: &str = "create the topic, or let the sink do it with `create: {partitions: …}`";
@@ -332,17 +327,9 @@ mod tests {
             (Code::SSL, "SSL handshake failed: Disconnected", ErrorKind::Unavailable, "`tls`"),
             (
                 Code::BrokerTransportFailure,
-                "Disconnected: requesting ApiVersion: might be caused by incorrect security.protocol configuration \
-                 (connecting to a SSL listener?) or broker version is < 0.10",
+                "Disconnected: connection closed by peer (after 14ms in state APIVERSION_QUERY)",
                 ErrorKind::Unavailable,
-                "add `tls`",
-            ),
-            (
-                Code::BrokerTransportFailure,
-                "Disconnected: verify that security.protocol is correctly configured, broker might require SASL \
-                 authentication",
-                ErrorKind::Unavailable,
-                "add `sasl`",
+                "`tls` where it is a TLS listener",
             ),
             (Code::BrokerTransportFailure, "Connection refused", ErrorKind::Unavailable, "`brokers`"),
         ] {

@@ -85,6 +85,16 @@ impl FarSide {
         }
     }
 
+    /// librdkafka logged something. That a broker hangs up, as it does on who does not speak as its listener wants,
+    /// stands nowhere else.
+    pub(crate) fn logged(&self, message: &str) {
+        if let Some((_thread, words)) = message.split_once("]: ")
+            && words.contains(": Disconnected")
+        {
+            self.complained(RDKafkaErrorCode::BrokerTransportFailure, words);
+        }
+    }
+
     /// The last complaint since a broker answered.
     pub(crate) fn complaint(&self) -> Option<Error> {
         let complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
@@ -150,6 +160,17 @@ mod tests {
         far_side.complained(BrokerTransportFailure, "disconnected");
         far_side.complained(AllBrokersDown, "1/1 brokers are down");
         assert_eq!(far_side.gone().await.kind(), ErrorKind::Auth);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broker_that_hangs_up_is_why() {
+        let far_side = FarSide::new();
+        far_side.logged("[thrd:app]: something experimental");
+        far_side.logged("[thrd:a:1/bootstrap]: a:1/bootstrap: Disconnected: closed (after 1ms in state UP)");
+        far_side.complained(AllBrokersDown, "1/1 brokers are down");
+        let gone = far_side.gone().await;
+        assert!(gone.message().starts_with("a:1/bootstrap: Disconnected: closed"), "{gone:?}");
+        assert!(gone.operator_advice().unwrap().contains("`tls`"), "{gone:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! The configuration in librdkafka's words.
 
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 use weir_sdk::config::Secret;
 
 use crate::config::{Compression, Mechanism, RedpandaConfig, Sasl, Tls, Verify};
@@ -27,17 +28,14 @@ const FIXED: [(&str, &str); 13] = [
     ("socket.keepalive.enable", "true"),
     // A topic that does not exist is reported after 5 s; the default is 30.
     ("topic.metadata.propagation.max.ms", "5000"),
-    // An idle connection that a broker closes is no news.
-    ("log.connection.close", "false"),
+    // What a listener wants that we do not offer shows there; of idle connections nothing is said.
+    ("log.connection.close", "true"),
 ];
 
 /// Everything librdkafka is told; `client` is who the brokers see where the configuration does not say.
 pub(crate) fn of(config: &RedpandaConfig, client: &str) -> ClientConfig {
     let brokers: Vec<_> = config.brokers.iter().map(|broker| broker.with_default_port(9092)).collect();
-    let mut settings = ClientConfig::new();
-    for (key, value) in FIXED {
-        settings.set(key, value);
-    }
+    let mut settings = begun(&FIXED);
     settings
         .set("bootstrap.servers", brokers.join(","))
         .set("client.id", config.client_id.as_deref().unwrap_or(client))
@@ -54,6 +52,16 @@ pub(crate) fn of(config: &RedpandaConfig, client: &str) -> ClientConfig {
         settings.set(key, &value.0);
     }
     secure(&mut settings, config.tls.as_ref(), config.sasl.as_ref());
+    settings
+}
+
+/// Settings that begin with these, of a client that says what it has to say: who hears it, the log decides.
+pub(crate) fn begun(fixed: &[(&str, &str)]) -> ClientConfig {
+    let mut settings = ClientConfig::new();
+    settings.set_log_level(RDKafkaLogLevel::Info);
+    fixed.iter().for_each(|(key, value)| {
+        settings.set(*key, *value);
+    });
     settings
 }
 

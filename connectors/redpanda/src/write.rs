@@ -166,7 +166,14 @@ impl<'a> Write<'a> {
                 again.push(index);
                 suspects |= suspect;
             } else {
-                self.failed.insert(index, errors::of(code));
+                let (record, mut name) = (&self.on_its_way.records[index], String::new());
+                let error = errors::of(code);
+                // It had a topic, or it would not have been sent.
+                let error = match self.sink.topic.of(record, &mut name) {
+                    Ok(topic) => error.context(format_args!("topic {topic}")),
+                    Err(_) => error,
+                };
+                self.failed.insert(index, error);
             }
         }
         (again, suspects)

@@ -34,7 +34,7 @@ const FIXED: [(&str, &str); 17] = [
     ("socket.connection.setup.timeout.ms", "10000"),
     ("socket.keepalive.enable", "true"),
     ("topic.metadata.propagation.max.ms", "5000"),
-    ("log.connection.close", "false"),
+    ("log.connection.close", "true"),
 ];
 
 /// What librdkafka calls.
@@ -57,10 +57,7 @@ pub(crate) fn new(
 pub(crate) fn settings(config: &RedpandaSourceConfig, client: &str) -> ClientConfig {
     let brokers: Vec<_> = config.brokers.iter().map(|broker| broker.with_default_port(9092)).collect();
     let client = config.client_id.as_deref().unwrap_or(client);
-    let mut settings = ClientConfig::new();
-    for (key, value) in FIXED {
-        settings.set(key, value);
-    }
+    let mut settings = settings::begun(&FIXED);
     // Partitions cannot be assigned without the name of a group, though none is joined.
     settings.set("bootstrap.servers", brokers.join(",")).set("client.id", client).set("group.id", client);
     for (key, value) in &config.librdkafka {
@@ -87,6 +84,7 @@ impl ClientContext for Calls {
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.far_side.logged(message);
         producer::log(level, facility, message);
     }
 }
