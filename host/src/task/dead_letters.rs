@@ -67,7 +67,7 @@ pub struct Dead {
 }
 
 impl Dead {
-    /// The error, with the record's place in front.
+    /// The error, with the record's place in front; without, where it is about the far side as a whole.
     pub fn placed(&self) -> Error {
         let origin = &self.record.origin;
         let place = format_args!("record {:?} of partition {}", origin.offset, origin.partition);
@@ -75,7 +75,10 @@ impl Dead {
             Stage::Transform => {
                 self.error.clone().context(format_args!("transform {} of {place}", self.refused_by))
             }
-            Stage::Source | Stage::Sink => self.error.clone().context(place),
+            Stage::Source | Stage::Sink => match policy::decide(self.error.kind()) {
+                Decision::End(_) => self.error.clone(),
+                _ => self.error.clone().context(place),
+            },
         }
     }
 }
