@@ -7,8 +7,8 @@ pub mod names;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use names::Name;
 
@@ -106,7 +106,7 @@ pub struct Gauge(Arc<GaugeValue>);
 #[derive(Debug, Default)]
 struct GaugeValue {
     bits: AtomicU64,
-    /// Microseconds since 1970 that the gauge counts from; 0 where it shows its bits.
+    /// Where the gauge counts from, by [`monotonic`]; 0 where it shows its bits.
     since: AtomicU64,
 }
 
@@ -124,7 +124,7 @@ impl Gauge {
 
     /// The same, beginning with so many seconds.
     pub fn count_from(&self, seconds: f64) {
-        let since = micros_now().saturating_sub((seconds.max(0.0) * 1e6) as u64).max(1);
+        let since = monotonic().saturating_sub((seconds.max(0.0) * 1e6) as u64).max(1);
         self.0.since.store(since, Ordering::Relaxed);
     }
 
@@ -132,14 +132,18 @@ impl Gauge {
     pub fn get(&self) -> f64 {
         match self.0.since.load(Ordering::Relaxed) {
             0 => f64::from_bits(self.0.bits.load(Ordering::Relaxed)),
-            since => micros_now().saturating_sub(since) as f64 / 1e6,
+            since => monotonic().saturating_sub(since) as f64 / 1e6,
         }
     }
 }
 
-fn micros_now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
+/// Microseconds on a clock that nobody sets: an age must not jump with the machine's time. It began long ago, so that
+/// ages from before this process fit.
+#[expect(clippy::disallowed_methods, reason = "figures are read outside of any runtime, too")]
+fn monotonic() -> u64 {
+    static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let long_ago = Duration::from_secs(100 * 365 * 86_400);
+    u64::try_from((long_ago + BEGIN.elapsed()).as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A distribution of seconds over [`Seconds::BOUNDS`].
