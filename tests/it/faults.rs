@@ -1,5 +1,6 @@
 //! The bad days, each provoked with real processes and sockets, and each a row of `docs/fault-matrix.md`.
 
+mod access;
 mod broker;
 mod clock;
 mod database;
