@@ -115,9 +115,6 @@ fn conditional(store: &Store, parts: &[Part<'_>]) -> Result<Outcome, DbError> {
 fn check_one_partition(parts: &[Part<'_>]) -> Result<(), DbError> {
     let mut keys: Option<(TableId, Vec<PartitionKey>)> = None;
     for part in parts {
-        if part.plan.timestamp.is_some() {
-            return Err(DbError::invalid("Cannot provide custom timestamp for conditional updates"));
-        }
         let key = super::key::partition_keys(&part.plan.table, &part.plan.keys, &part.env)?;
         let (table, known) = keys.get_or_insert_with(|| (part.plan.table.id, key.clone()));
         if *table != part.plan.table.id {

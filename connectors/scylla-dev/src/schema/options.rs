@@ -136,12 +136,22 @@ impl TableOptions {
             }
             // The table keeps the id it was given.
             ("id", OptionValue::Text(_)) => {}
+            ("bloom_filter_fp_chance", OptionValue::Text(text))
+                if !text.parse().is_ok_and(|chance: f64| chance > 0.0 && chance <= 1.0) =>
+            {
+                return Err(DbError::config(format!(
+                    "{name} must be larger than 0 and less than or equal to 1.0 (got {text})"
+                )));
+            }
             (name, OptionValue::Text(text)) => match TEXTS.iter().find(|(known, _)| *known == name) {
                 Some((name, _)) => drop(self.texts.insert(name, text)),
                 None => return Err(unknown(name)),
             },
             (name, OptionValue::Map(map)) => match MAPS.iter().find(|(known, _)| *known == name) {
-                Some((name, _)) => drop(self.maps.insert(name, map)),
+                Some((name, _)) => {
+                    check_compaction(name, &map)?;
+                    drop(self.maps.insert(name, map));
+                }
                 None => return Err(unknown(name)),
             },
         }
@@ -149,18 +159,30 @@ impl TableOptions {
     }
 }
 
+/// The strategies that ScyllaDB has.
+fn check_compaction(name: &str, map: &BTreeMap<String, String>) -> Result<(), DbError> {
+    let Some(class) = map.get("class").filter(|_| name == "compaction") else { return Ok(()) };
+    let short = class.rsplit('.').next().unwrap_or(class).trim_end_matches("CompactionStrategy");
+    if matches!(short, "SizeTiered" | "Leveled" | "TimeWindow" | "Incremental" | "Null") {
+        return Ok(());
+    }
+    Err(DbError::config(format!("Unable to find compaction strategy class '{class}'")))
+}
+
 fn unknown(name: &str) -> DbError {
     DbError::syntax(format!("Unknown property '{name}'"))
 }
 
 fn seconds(name: &str, text: &str) -> Result<u32, DbError> {
-    const MAX: u32 = 20 * 365 * 24 * 60 * 60;
-    match text.parse::<u32>() {
-        Ok(seconds) if name != "default_time_to_live" || seconds <= MAX => Ok(seconds),
-        _ => Err(DbError::config(format!(
-            "Invalid value {text} for property '{name}': not a number of seconds"
-        ))),
+    const MAX: i64 = 20 * 365 * 24 * 60 * 60;
+    let number: i64 =
+        text.parse().map_err(|_| DbError::syntax(format!("Invalid integer value {text} for '{name}'")))?;
+    if name == "default_time_to_live" && number > MAX {
+        let message = format!("{name} must be less than or equal to {MAX} (got {text})");
+        return Err(DbError::config(message));
     }
+    u32::try_from(number)
+        .map_err(|_| DbError::config(format!("{name} must be greater than or equal to 0 (got {text})")))
 }
 
 impl CdcOptions {

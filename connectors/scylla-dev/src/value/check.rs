@@ -36,10 +36,7 @@ fn check_native(native: &NativeType, value: &[u8]) -> Result<(), DbError> {
         N::Boolean | N::TinyInt => value.len() == 1,
         N::SmallInt => value.len() == 2,
         N::Int | N::Float | N::Date => value.len() == 4,
-        N::BigInt | N::Counter | N::Double | N::Timestamp => value.len() == 8,
-        N::Time => {
-            <[u8; 8]>::try_from(value).is_ok_and(|b| (0..86_400_000_000_000).contains(&i64::from_be_bytes(b)))
-        }
+        N::BigInt | N::Counter | N::Double | N::Timestamp | N::Time => value.len() == 8,
         N::Uuid => value.len() == 16,
         N::Timeuuid => {
             if value.len() == 16 && value[6] >> 4 != 1 {

@@ -14,6 +14,7 @@ pub(crate) fn can_cast(from: &CqlType, to: &CqlType) -> bool {
     let (ColumnType::Native(from), ColumnType::Native(to)) = (from, to) else { return from == to };
     match to {
         _ if from == to => true,
+        N::Ascii if *from == N::Text => false,
         N::Text | N::Ascii => !matches!(from, N::Blob | N::Duration | N::Counter),
         N::Timestamp | N::Date => matches!(from, N::Timeuuid | N::Date | N::Timestamp),
         _ => Number::is_type(from) && Number::is_type(to),

@@ -113,14 +113,10 @@ impl Parser<'_> {
                 return Err(self.unexpected());
             }
             self.skip();
-            let value = self.term()?;
-            let slot = match word.as_str() {
-                "timestamp" => &mut using.timestamp,
-                "ttl" => &mut using.ttl,
-                _ => &mut using.timeout,
-            };
-            if slot.replace(value).is_some() {
-                return Err(self.fail(&format!("{} is given twice", word.to_ascii_uppercase())));
+            match word.as_str() {
+                "timestamp" => using.timestamp = Some(self.number()?),
+                "ttl" => using.ttl = Some(self.number()?),
+                _ => using.timeout = Some(self.term()?),
             }
             if !self.word("and") {
                 return Ok(using);

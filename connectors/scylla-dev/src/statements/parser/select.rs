@@ -3,6 +3,7 @@ use super::super::ast::{
     Expression, OrderBy, Select, SelectItem, Statement, TableName, Term, TypeName, Using,
 };
 use super::{Kind, ParseError, Parser};
+use crate::value::types;
 
 impl Parser<'_> {
     pub(super) fn select(&mut self) -> Result<Statement, ParseError> {
@@ -34,10 +35,10 @@ impl Parser<'_> {
             select.order_by = self.list(Self::order_by)?;
         }
         if self.words(&["per", "partition", "limit"]) {
-            select.per_partition_limit = Some(self.term()?);
+            select.per_partition_limit = Some(self.number()?);
         }
         if self.word("limit") {
-            select.limit = Some(self.term()?);
+            select.limit = Some(self.number()?);
         }
         select.allow_filtering = self.words(&["allow", "filtering"]);
         self.words(&["bypass", "cache"]);
@@ -138,6 +139,9 @@ impl Parser<'_> {
         self.expect("(")?;
         let value = Box::new(self.expression()?);
         self.expect_word("as")?;
+        if !matches!(self.peek(), Kind::Word(word) if types::native(word).is_some()) {
+            return Err(self.unexpected());
+        }
         let to = TypeName::Name(TableName { keyspace: None, name: self.name()? });
         self.expect(")")?;
         Ok(Expression::Cast { value, to })

@@ -7,6 +7,15 @@ impl Parser<'_> {
         self.nested(Self::bare_term)
     }
 
+    /// A whole number or a bind variable, where nothing else may stand.
+    pub(super) fn number(&mut self) -> Result<Term, ParseError> {
+        let digits = usize::from(self.is_symbol("-"));
+        if matches!(self.peek_at(digits), Kind::Integer(_)) || self.is_symbol("?") || self.is_symbol(":") {
+            return self.term();
+        }
+        Err(self.unexpected())
+    }
+
     fn bare_term(&mut self) -> Result<Term, ParseError> {
         match self.peek().clone() {
             Kind::String(text) => Ok(self.literal(Term::String(text))),

@@ -71,7 +71,10 @@ impl Context<'_> {
             ast::Change::Field { field, value } => {
                 let index = field_index(&typ, name, field)?;
                 let field_type = field_type(&typ, index).clone();
-                Action::SetField(index, self.term(value, &Receiver::new(table, field, field_type))?)
+                Action::SetField(
+                    index,
+                    self.term(value, &Receiver::new(table, format!("{name}.{field}"), field_type))?,
+                )
             }
             ast::Change::Append(_) => return Err(of_sum('+')),
             ast::Change::Prepend(_) => return Err(refused(&format!("{name} = … + {name}"), "non list")),

@@ -32,6 +32,9 @@ impl Context<'_> {
                 let index = known_column(table, name)?;
                 (FilterLeft::Column(index), name.clone(), types::frozen(&table.columns[index].typ))
             }
+            Left::Element(name, _) if is_set(table, name) => {
+                return Err(DbError::invalid(format!("Invalid element access syntax for set column {name}")));
+            }
             other => self.inner_left(table, other)?,
         };
         let (FilterLeft::Column(column) | FilterLeft::Element(column, _) | FilterLeft::Field(column, _)) =
@@ -103,6 +106,11 @@ impl Context<'_> {
         };
         self.term(key, &receiver)
     }
+}
+
+fn is_set(table: &Table, name: &str) -> bool {
+    let typ = table.column(name).map(|(_, column)| &column.typ);
+    matches!(typ, Some(ColumnType::Collection { typ: CollectionType::Set(_), .. }))
 }
 
 /// The place of a column that a statement changes or tests.

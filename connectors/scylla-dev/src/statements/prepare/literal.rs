@@ -34,7 +34,7 @@ pub(super) fn value(term: &Term, native: &NativeType, receiver: &str) -> Result<
                 |_| DbError::invalid(format!("Unable to make unsigned int (for date) from: '{text}'"));
             days.map_err(unable)?.to_be_bytes().to_vec()
         }
-        (Term::Integer(text), N::Time) => number::integer::<i64>(text, native)?.to_be_bytes().to_vec(),
+        (Term::Integer(text), N::Time) => time::time(text)?.to_be_bytes().to_vec(),
         (Term::Integer(text), _) => number::from_integer(text, native)?.ok_or_else(wrong_kind)?,
         (Term::Float(text), _) => number::from_float(text, native)?.ok_or_else(wrong_kind)?,
         _ => return Err(wrong_kind()),

@@ -50,7 +50,9 @@ impl Context<'_> {
         if let Some(first) = statements.first() {
             self.using_timeout(&first.table, &batch.using)?;
         }
-        let first_keys = statements.first().map(|first| Partitions::Keys(first.keys.clone()));
+        let one_table = statements.windows(2).all(|pair| pair[0].table.id == pair[1].table.id);
+        let first = statements.first().filter(|_| one_table);
+        let first_keys = first.map(|first| Partitions::Keys(first.keys.clone()));
         let partition_key = first_keys.as_ref().map(key_markers).unwrap_or_default();
         let conditional = statements.iter().any(|statement| statement.condition.is_some());
         let result = if conditional { result_columns(statements.iter())?.1 } else { Arc::from([]) };
@@ -270,7 +272,7 @@ fn check_conflicts(table: &Table, changes: &[Change]) -> Result<(), DbError> {
         let others = &changes[..at];
         if others.iter().any(|other| other.column == change.column && (is_whole(other) || is_whole(change))) {
             let name = &table.columns[change.column].name;
-            return Err(DbError::invalid(format!("Multiple incompatible setting of column {name}")));
+            return Err(DbError::syntax(format!("Multiple incompatible setting of column {name}")));
         }
     }
     Ok(())

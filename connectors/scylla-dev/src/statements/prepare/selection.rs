@@ -144,7 +144,8 @@ impl Builder<'_, '_> {
             }
             Expression::Term(Written::Hint { to, value }) => {
                 let typ = self.context.cql_type(to, &self.table.keyspace)?;
-                let receiver = Receiver::new(self.table, value.to_string(), typ.clone());
+                let receiver =
+                    Receiver::new(self.table, format!("({}){value}", types::name(&typ)), typ.clone());
                 let term = self.context.term(value, &receiver)?;
                 Ok(Resolved { selector: Selector::Term(term), typ, name: receiver.name })
             }

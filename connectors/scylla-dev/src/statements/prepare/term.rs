@@ -68,9 +68,6 @@ impl Context<'_> {
             }
             (Written::Tuple(items), ColumnType::Tuple(fields)) => self.tuple(items, fields, receiver),
             (Written::Udt(fields), ColumnType::UserDefinedType { .. }) => self.user_type(fields, receiver),
-            (Written::Set(items), ColumnType::UserDefinedType { .. }) if items.is_empty() => {
-                self.user_type(&[], receiver)
-            }
             (written, _) => {
                 let kind = match written {
                     Written::List(_) => "list",
@@ -165,8 +162,9 @@ impl Context<'_> {
             return Err(mismatch("result of function system.token (type bigint)", receiver));
         }
         let mut terms = Vec::with_capacity(arguments.len());
-        for (argument, column) in arguments.iter().zip(columns) {
-            terms.push(self.term(argument, &receiver.part(&*column.name, column.typ.clone()))?);
+        for (index, (argument, column)) in arguments.iter().zip(columns).enumerate() {
+            let part = receiver.part(format!("arg{index}(system.token)"), column.typ.clone());
+            terms.push(self.term(argument, &part)?);
         }
         let table = self.schema.table(&table.keyspace, &table.name)?;
         Ok(Term::Token(std::sync::Arc::clone(table), terms))

@@ -59,7 +59,7 @@ fn bind_variables_have_names_and_types() {
             "stream_id blob, stream_id blob, [per_partition_limit] int, [limit] int",
         ),
         ("SELECT * FROM cp WHERE token(stream_id) > ?", "partition key token bigint"),
-        ("SELECT * FROM cp WHERE token(stream_id) > token(?)", "stream_id blob"),
+        ("SELECT * FROM cp WHERE token(stream_id) > token(?)", "arg0(system.token) blob"),
         (
             "SELECT * FROM t WHERE a = 1 AND b = ? AND (c, d) > (?, ?)",
             "b text, (c,d)[0] timeuuid, (c,d)[1] int",
@@ -78,7 +78,7 @@ fn bind_variables_have_names_and_types() {
         ),
         (
             "UPDATE t SET l[?] = ?, m[?] = ?, s = s - ?, p.number = ? WHERE a = 1 AND b = '' AND c = ? AND d = 1",
-            "idx(l) int, value(l) int, key(m) text, value(m) int, s set<blob>, number int, c timeuuid",
+            "idx(l) int, value(l) int, key(m) text, value(m) int, s set<blob>, p.number int, c timeuuid",
         ),
         (
             "UPDATE t SET m = m - ?, l[SCYLLA_TIMEUUID_LIST_INDEX(?)] = ? WHERE a = 1 AND b = '' AND c = ? AND d = 1",

@@ -50,7 +50,7 @@ impl Context<'_> {
     /// Inside `frozen<…>` everything is frozen, whether each part says so or not.
     fn frozen_type(&self, name: &TypeName, keyspace: &str) -> Result<CqlType, DbError> {
         if let Some(native) = native_name(name) {
-            return Err(DbError::invalid(format!(
+            return Err(DbError::syntax(format!(
                 "frozen<> is only allowed on collections, tuples, and user-defined types (got {native})"
             )));
         }

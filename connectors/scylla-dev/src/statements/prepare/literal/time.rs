@@ -80,7 +80,8 @@ pub(super) fn date(text: &str) -> Result<u32, DbError> {
 /// Nanoseconds since midnight.
 pub(super) fn time(text: &str) -> Result<i64, DbError> {
     if let Ok(nanos) = text.parse() {
-        return Ok(nanos);
+        let within = Some(nanos).filter(|nanos| (0..86_400_000_000_000).contains(nanos));
+        return within.ok_or_else(|| unable("time", text));
     }
     let time =
         parse_time(text).filter(|_| text.matches(':').count() == 2).ok_or_else(|| unable("time", text))?;
