@@ -1,8 +1,9 @@
 //! `FileSource`: reads the JSON lines that the file sink writes, and goes on where its checkpoint ends.
 //!
-//! A torn last line is left alone until its end is written. A file that was moved away is read to its end, and then
-//! the new one at its path from its begin. Without a file there are no records, which is no fault: a dead-letter file
-//! is made with its first record.
+//! A torn last line is left alone until its end is written; a line that is no record is refused, and the next is read.
+//! A file that was moved away is read to its end, also after a restart if it is still in its folder, and then the new
+//! one at its path from its begin. Without a file there are no records, which is no fault: a dead-letter file is made
+//! with its first record.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,8 +11,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::sleep;
 use weir_sdk::config::Problem;
+use weir_sdk::metrics::names;
 use weir_sdk::{
-    Batch, Checkpoint, Context, Error, ErrorKind, Origin, Partition, Room, Source, SourceConnector, Start,
+    Batch, Checkpoint, Context, Error, ErrorKind, Origin, Partition, Refused, Room, Source, SourceConnector,
+    Start,
 };
 
 use super::config::{FileSourceConfig, Until};
@@ -41,7 +44,7 @@ impl SourceConnector for FileSource {
         &self,
         config: FileSourceConfig,
         resume: Checkpoint,
-        _context: Context,
+        context: Context,
     ) -> Result<Box<dyn Source>, Error> {
         let partition = Partition::from(PARTITION);
         let place = match resume.get(&partition) {
@@ -49,8 +52,8 @@ impl SourceConnector for FileSource {
             None => None,
         };
         let identity = identity(&config.path).map_err(|error| fault(&config.path, error))?;
-        let tail = Some(Tail::new(config.path, place));
-        Ok(Box::new(OpenFile { tail, until: config.until, partition, identity }))
+        let tail = Some(Tail::new(config.path, place, context.metrics().counter(names::FILE_RESTS_LOST)));
+        Ok(Box::new(OpenFile { tail, until: config.until, partition, identity, refused: Vec::new() }))
     }
 
     /// Works while a sink appends to the file, too.
@@ -87,6 +90,8 @@ struct OpenFile {
     until: Until,
     partition: Partition,
     identity: String,
+    /// What the last batch lacks.
+    refused: Vec<Refused>,
 }
 
 #[async_trait]
@@ -106,8 +111,8 @@ impl Source for OpenFile {
             reading.await.map_err(|error| Error::new(ErrorKind::Bug, "reading the file").caused_by(error))?;
         let place = tail.place();
         self.tail = Some(tail);
-        let records = read?;
-        if records.is_empty() {
+        let read = read?;
+        if read.is_empty() {
             if self.until == Until::End {
                 return Ok(None);
             }
@@ -117,6 +122,11 @@ impl Source for OpenFile {
         if let Some(place) = place {
             checkpoint.set(self.partition.clone(), place.offset());
         }
-        Ok(Some(Batch { records: records.into(), checkpoint }))
+        self.refused = read.refused;
+        Ok(Some(Batch { records: read.records.into(), checkpoint }))
+    }
+
+    fn refused(&mut self) -> Vec<Refused> {
+        std::mem::take(&mut self.refused)
     }
 }

@@ -8,10 +8,12 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use weir_sdk::metrics::Metrics;
+use weir_sdk::metrics::{Metrics, names};
 use weir_sdk::testing::contract::{self, SourceFixture};
 use weir_sdk::testing::{numbered, tombstone};
-use weir_sdk::{Checkpoint, Context, Error, Origin, Record, Room, Source, SourceFactory, TaskId, connector};
+use weir_sdk::{
+    Checkpoint, Context, Error, ErrorKind, Origin, Record, Room, Source, SourceFactory, TaskId, connector,
+};
 
 use super::{read, write};
 
@@ -114,11 +116,6 @@ async fn a_line_is_read_as_it_was_written_and_a_torn_one_when_it_is_whole() {
     assert_eq!(read[0].headers, odd.headers);
     file.write_all(&whole[whole.len() / 2..]).unwrap();
     assert_eq!(place.all().await.len(), 2);
-    file.write_all(b"{\"no\": \"record\"}\n").unwrap();
-    let mut source = place.open(Checkpoint::default()).await.unwrap();
-    assert_eq!(source.poll(Room { records: 2, ..ROOM }).await.unwrap().unwrap().records.len(), 2);
-    let error = source.poll(ROOM).await.unwrap_err();
-    assert!(error.to_string().contains("is no record: missing field"), "{error}");
 }
 
 #[tokio::test]
@@ -134,9 +131,32 @@ async fn a_file_that_was_moved_is_read_to_its_end_and_then_the_new_one() {
         seen.extend(values(&source.poll(ROOM).await.unwrap().unwrap().records));
     }
     assert_eq!(seen, values(&sent));
-    // The checkpoint is of a file that is no more: the new one is read from its begin.
-    let mut again = place.open(first.checkpoint).await.unwrap();
-    assert_eq!(values(&again.poll(ROOM).await.unwrap().unwrap().records), values(&sent[3..]));
+}
+
+#[tokio::test]
+async fn a_file_that_was_moved_over_a_restart_is_read_to_its_end_too_if_it_is_found() {
+    let sent = numbered("a", 0..9, 2);
+    let place = Place::with(sent[..3].to_vec(), "forever").await;
+    let mut source = place.open(Checkpoint::default()).await.unwrap();
+    let first = source.poll(Room { records: 2, ..ROOM }).await.unwrap().unwrap();
+    drop(source);
+    let moved = place.folder.path().join("old.jsonl");
+    fs::rename(place.path(), &moved).unwrap();
+    let rest = async |records: usize| {
+        let context = context();
+        let lost = context.metrics().counter(names::FILE_RESTS_LOST);
+        let mut source = factory().open(place.config(), first.checkpoint.clone(), context).await.unwrap();
+        let mut seen = Vec::new();
+        while seen.len() < records {
+            seen.extend(values(&source.poll(ROOM).await.unwrap().unwrap().records));
+        }
+        (seen, lost.get())
+    };
+    assert_eq!(rest(1).await, (values(&sent[2..3]), 0), "before there is a new one");
+    place.add(sent[3..].to_vec()).await;
+    assert_eq!(rest(7).await, (values(&sent[2..]), 0));
+    fs::remove_file(&moved).unwrap();
+    assert_eq!(rest(6).await, (values(&sent[3..]), 1), "what cannot be found is counted");
 }
 
 #[tokio::test]
@@ -173,15 +193,25 @@ async fn records_are_taken_out_also_while_a_sink_writes() {
 }
 
 #[tokio::test]
-async fn records_before_a_foreign_line_come_before_its_error() {
-    let place = Place::with(numbered("a", 0..3, 1), "end").await;
+async fn a_foreign_line_is_refused_and_the_next_one_is_read() {
+    let sent = numbered("a", 0..3, 1);
+    let place = Place::with(sent.clone(), "end").await;
     let mut file = fs::OpenOptions::new().append(true).open(place.path()).unwrap();
-    file.write_all(b"{\"no\": \"record\"}\n").unwrap();
+    file.write_all(b"{\"no\": \"record\"}\n\xff\n").unwrap();
+    place.add(sent.clone()).await;
     let mut source = place.open(Checkpoint::default()).await.unwrap();
-    let batch = source.poll(ROOM).await.unwrap().unwrap();
-    assert_eq!(batch.records.len(), 3);
-    for _ in 0..2 {
-        let error = source.poll(ROOM).await.unwrap_err();
-        assert!(error.message().contains("no record"), "{error:?}");
-    }
+    let batch = source.poll(Room { records: 4, ..ROOM }).await.unwrap().unwrap();
+    assert_eq!(values(&batch.records), values(&sent));
+    let [refused] = source.refused().try_into().unwrap();
+    assert_eq!(refused.record.value.as_deref(), Some(&b"{\"no\": \"record\"}"[..]));
+    assert_eq!(refused.error.kind(), ErrorKind::Record);
+    assert!(refused.error.to_string().contains("is no record: missing field"), "{}", refused.error);
+    assert_eq!(source.refused().len(), 0, "told once");
+    // The checkpoint of a batch covers what it lacks, so another source begins behind it.
+    let mut next = place.open(batch.checkpoint).await.unwrap();
+    let batch = next.poll(Room { records: 1, ..ROOM }).await.unwrap().unwrap();
+    assert_eq!((batch.records.len(), next.refused().len()), (0, 1), "a batch of refused lines alone");
+    let last = next.poll(ROOM).await.unwrap().unwrap();
+    assert_eq!((values(&last.records), next.refused().len()), (values(&sent), 0));
+    assert!(next.poll(ROOM).await.unwrap().is_none());
 }

@@ -129,6 +129,7 @@ impl Place {
         let mut source = self.source.open(self.config.clone(), Checkpoint::default(), self.context()).await?;
         let mut foreign = 0;
         while let Some(batch) = source.poll(ROOM).await? {
+            foreign += source.refused().len();
             for record in batch.records.into_vec() {
                 let origin = record.origin.clone();
                 match DeadLetter::from_record(record) {
