@@ -1,4 +1,6 @@
 //! Order, tokens and ids against known values and each other.
+mod every_type;
+
 use proptest::prelude::*;
 use scylla_cql::frame::response::result::{ColumnType, NativeType};
 
