@@ -10,6 +10,13 @@ import com.scylladb.cdc.model.worker.RawChange.OperationType;
 import com.scylladb.cdc.model.worker.cql.Field;
 import java.math.BigDecimal;
 import java.net.InetSocketAddress;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -24,12 +31,13 @@ import java.util.stream.Collectors;
 
 /**
  * ScyllaDB's own reader of CDC logs for Java, the one inside its source connector for Kafka Connect, reads what this
- * program writes; it must deliver every change, in the order of writing for each key, and no other.
+ * program writes, before and after the streams of the log are replaced; it must deliver every change, in the order of
+ * writing for each key, and no other.
  *
- * <p>Usage: {@code Changes HOST:PORT [vnodes] [tablets]}
+ * <p>Usage: {@code Changes HOST:PORT CONTROL_URL [vnodes] [tablets]}
  */
 public final class Changes {
-    private static final int KEYS = 60;
+    private static final int KEYS = 40;
     private static final long PATIENCE_MILLIS = 60_000;
 
     /** The reader's log; held, since the logging library forgets levels of loggers that nobody holds. */
@@ -49,21 +57,21 @@ public final class Changes {
             failure.printStackTrace();
             Runtime.getRuntime().halt(1);
         });
-        for (String mode : List.of(arguments).subList(1, arguments.length)) {
+        for (String mode : List.of(arguments).subList(2, arguments.length)) {
             String keyspace = "java_cdc_" + mode;
             session.execute("CREATE KEYSPACE " + keyspace + " WITH replication = {'class': 'NetworkTopologyStrategy',"
-                    + " 'replication_factor': 1} AND tablets = {'enabled': " + mode.equals("tablets") + "}");
+                    + " 'replication_factor': 1} AND tablets = " + (mode.equals("tablets") ? "{'initial': 4}" : "{'enabled': false}"));
             session.execute("CREATE TABLE " + keyspace + ".t (p int, c int, s text static, v text, n bigint,"
                     + " tags set<text>, l list<int>, m map<text, int>, d decimal, u uuid, PRIMARY KEY (p, c))"
                     + " WITH cdc = {'enabled': true, 'preimage': true, 'postimage': true}");
-            new Changes().read(server, keyspace, session);
+            new Changes().read(server, arguments[1], keyspace, session);
             System.out.println("scylla-cdc-java on " + mode + ": all as it should be");
         }
         // Closing would take the drivers several quiet seconds.
         System.exit(0);
     }
 
-    private void read(InetSocketAddress server, String keyspace, Session session) throws Exception {
+    private void read(InetSocketAddress server, String control, String keyspace, Session session) throws Exception {
         CDCConsumer reader = CDCConsumer.builder()
                 .addContactPoint(server)
                 .addTable(new TableName(keyspace, "t"))
@@ -77,12 +85,29 @@ public final class Changes {
                 .build();
         reader.validate().ifPresent(problem -> { throw new AssertionError("the table was not accepted", problem); });
         reader.start();
-        Map<Integer, List<String>> written = write(session, keyspace);
+        Map<Integer, List<String>> written = new TreeMap<>();
+        write(session, keyspace, written);
+        replaceStreams(control, keyspace);
+        write(session, keyspace, written);
         long deadline = System.nanoTime() + PATIENCE_MILLIS * 1_000_000;
         while (count(delivered) < count(written) && System.nanoTime() < deadline) {
             Thread.sleep(20);
         }
         compare(written);
+    }
+
+    /** Tells the server to take new streams in a moment, and waits until it has. */
+    private static void replaceStreams(String control, String keyspace) throws Exception {
+        boolean tablets = keyspace.endsWith("tablets");
+        String fields = "{\"in_millis\": 1000" + (tablets
+                ? ", \"keyspace\": \"" + keyspace + "\", \"table\": \"t\", \"count\": 8}" : "}");
+        URI command = URI.create(control + (tablets ? "/resize-tablets" : "/new-generation"));
+        HttpRequest post = HttpRequest.newBuilder(command).POST(BodyPublishers.ofString(fields)).build();
+        HttpResponse<String> answer = HttpClient.newHttpClient().send(post, BodyHandlers.ofString());
+        if (answer.statusCode() != 200) {
+            throw new AssertionError(command + ": " + answer.body());
+        }
+        Thread.sleep(1_100);
     }
 
     private void compare(Map<Integer, List<String>> written) {
@@ -96,8 +121,8 @@ public final class Changes {
         if (count(delivered) != count(written)) {
             throw new AssertionError(count(delivered) + " changes came of " + count(written));
         }
-        if (streams.size() < 2) {
-            throw new AssertionError("all changes came from one stream");
+        if (streams.size() <= 4) {
+            throw new AssertionError("no changes came from streams that were new: " + streams);
         }
     }
 
@@ -153,8 +178,8 @@ public final class Changes {
         return fields.stream().map(Field::getString).sorted().collect(Collectors.toList());
     }
 
-    /** Writes every kind of change to every key; gives what must be read. */
-    private static Map<Integer, List<String>> write(Session session, String keyspace) {
+    /** Writes every kind of change to every key, and adds what must be read. */
+    private static void write(Session session, String keyspace, Map<Integer, List<String>> wanted) {
         String table = keyspace + ".t";
         PreparedStatement insert = session.prepare(
                 "INSERT INTO " + table + " (p, c, v, n, tags, l, m, d, u) VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)");
@@ -170,7 +195,6 @@ public final class Changes {
         PreparedStatement range = session.prepare("DELETE FROM " + table + " WHERE p = ? AND c > ? AND c <= ?");
         PreparedStatement row = session.prepare("DELETE FROM " + table + " WHERE p = ? AND c = ?");
         PreparedStatement partition = session.prepare("DELETE FROM " + table + " WHERE p = ?");
-        Map<Integer, List<String>> wanted = new TreeMap<>();
         for (int p = 0; p < KEYS; p++) {
             UUID id = new UUID(p, p);
             BigDecimal decimal = new BigDecimal(p + ".50");
@@ -189,7 +213,7 @@ public final class Changes {
             session.execute(partition.bind(p));
 
             String rest = " d=" + decimal + " u=" + id;
-            wanted.put(p, List.of(
+            wanted.computeIfAbsent(p, unused -> new ArrayList<>()).addAll(List.of(
                     "ROW_INSERT c=1 v=v" + p + " n=" + p + " tags=[a, b] -tags l=[3, 4] -l m={x=1} -m" + rest,
                     "POST_IMAGE last c=1 v=v" + p + " n=" + p + " tags=[a, b] l=[3, 4] m={x=1}" + rest,
                     "PRE_IMAGE c=1 v=v" + p,
@@ -220,6 +244,5 @@ public final class Changes {
                     "ROW_DELETE last c=3",
                     "PARTITION_DELETE last"));
         }
-        return wanted;
     }
 }

@@ -38,15 +38,15 @@ fn python_with_the_driver_of_cassandra() {
 fn java_and_its_reader_of_cdc_logs() {
     let server = Server::start(&[]);
     server.meet("java/run", &["Driver"], &[]);
-    server.meet("java/run", &["Changes"], &["vnodes", "tablets"]);
+    server.meet("java/run", &["Changes"], &[&server.control, "vnodes", "tablets"]);
 }
 
 #[test]
 fn go_and_its_reader_of_cdc_logs() {
     let server = Server::start(&[]);
     server.meet("go/run", &["driver"], &[]);
-    server.meet("go/run", &["changes"], &["vnodes"]);
-    server.meet("go/run", &["changes"], &["tablets"]);
+    server.meet("go/run", &["changes"], &[&server.control, "vnodes"]);
+    server.meet("go/run", &["changes"], &[&server.control, "tablets"]);
 }
 
 #[test]
@@ -59,20 +59,26 @@ fn go_with_the_driver_of_cassandra() {
 struct Server {
     process: Child,
     address: String,
+    /// Where it takes the commands of an operator.
+    control: String,
 }
 
 impl Server {
     fn start(arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir-scylla-dev"));
-        command.args(["--listen", "127.0.0.1:0"]).args(arguments).env_remove("SCYLLA_DEV_PASSWORD");
+        command.args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]).args(arguments);
+        command.env_remove("SCYLLA_DEV_PASSWORD");
         if arguments.contains(&"--user") {
             command.env("SCYLLA_DEV_PASSWORD", WORD);
         }
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ").expect("the program says where it listens");
-        Self { process, address: address.to_owned() }
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut told = |what: &str| {
+            let line = lines.next().expect("the program says where it is").unwrap();
+            line.strip_prefix(what).unwrap_or_else(|| panic!("{line:?} is not {what}")).to_owned()
+        };
+        let (address, control) = (told("listening on "), told("commands on "));
+        Self { process, address, control }
     }
 
     /// Runs a client to its end; what it prints, a skip among it, goes where nothing catches it.

@@ -1,7 +1,7 @@
-// Command changes lets ScyllaDB's own reader of CDC logs for Go read what it writes: every change must come, in the
-// order of writing for each key, and no other.
+// Command changes lets ScyllaDB's own reader of CDC logs for Go read what it writes, before and after the streams of the log
+// are replaced: every change must come, in the order of writing for each key, and no other.
 //
-//	changes HOST:PORT vnodes|tablets
+//	changes HOST:PORT CONTROL_URL vnodes|tablets
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log"
 	"net"
+	"net/http"
 	"os"
 	"reflect"
 	"sort"
@@ -22,18 +23,22 @@ import (
 )
 
 const (
-	keys     = 60
+	keys     = 40
 	patience = 60 * time.Second
 )
 
 func main() {
 	log.SetFlags(0)
-	mode := os.Args[2]
+	control, mode := os.Args[2], os.Args[3]
 	session := connect(os.Args[1])
 	defer session.Close()
 	keyspace := "go_cdc_" + mode
+	tablets := "{'enabled': false}"
+	if mode == "tablets" {
+		tablets = "{'initial': 4}"
+	}
 	run(session, "CREATE KEYSPACE "+keyspace+" WITH replication = {'class': 'NetworkTopologyStrategy',"+
-		" 'replication_factor': 1} AND tablets = {'enabled': "+strconv.FormatBool(mode == "tablets")+"}")
+		" 'replication_factor': 1} AND tablets = "+tablets)
 	run(session, "CREATE TABLE "+keyspace+".t (p int, c int, s text static, v text, n bigint, tags set<text>, l list<int>,"+
 		" m map<text, int>, PRIMARY KEY (p, c)) WITH cdc = {'enabled': true, 'preimage': true, 'postimage': true}")
 	delivered := &changes{keys: map[int][]string{}, streams: map[string]bool{}}
@@ -51,7 +56,9 @@ func main() {
 	must(err, "the reader")
 	ended := make(chan error, 1)
 	go func() { ended <- reader.Run(context.Background()) }()
-	written := write(session, keyspace+".t")
+	written := write(session, keyspace+".t", nil)
+	replaceStreams(control, keyspace, mode)
+	written = write(session, keyspace+".t", written)
 	for deadline := time.Now().Add(patience); delivered.count() < count(written) && time.Now().Before(deadline); {
 		select {
 		case err := <-ended:
@@ -85,6 +92,21 @@ func must(err error, what string) {
 
 func run(session *gocql.Session, statement string, values ...any) {
 	must(session.Query(statement, values...).Exec(), statement)
+}
+
+// replaceStreams tells the server to take new streams in a moment, and waits until it has.
+func replaceStreams(control, keyspace, mode string) {
+	command, fields := "/new-generation", `{"in_millis": 1000}`
+	if mode == "tablets" {
+		command, fields = "/resize-tablets", fmt.Sprintf(`{"keyspace": %q, "table": "t", "count": 8, "in_millis": 1000}`, keyspace)
+	}
+	answer, err := http.Post(control+command, "application/json", strings.NewReader(fields))
+	must(err, command)
+	if answer.StatusCode != http.StatusOK {
+		log.Fatalf("%s: %s", command, answer.Status)
+	}
+	must(answer.Body.Close(), command)
+	time.Sleep(1100 * time.Millisecond)
 }
 
 // changes are what the reader delivered, as text, by key.
@@ -121,7 +143,7 @@ func (c *changes) compare(written map[int][]string) {
 			log.Fatalf("of key %d there came\n  %s\nand not\n  %s", key, strings.Join(found, "\n  "), strings.Join(wanted, "\n  "))
 		}
 	}
-	if len(c.streams) < 2 || count(c.keys) != count(written) {
+	if len(c.streams) <= 4 || count(c.keys) != count(written) {
 		log.Fatalf("%d changes of %d came from %d streams", count(c.keys), count(written), len(c.streams))
 	}
 }
@@ -169,8 +191,8 @@ func show(name string, value reflect.Value) string {
 	return fmt.Sprint(elements)
 }
 
-// write does every kind of change to every key, and gives what must be read.
-func write(session *gocql.Session, table string) map[int][]string {
+// write does every kind of change to every key, and gives what must be read after what was to be read before.
+func write(session *gocql.Session, table string, before map[int][]string) map[int][]string {
 	wanted := map[int][]string{}
 	for p := range keys {
 		do := func(statement string, values ...any) {
@@ -191,8 +213,8 @@ func write(session *gocql.Session, table string) map[int][]string {
 		do("DELETE FROM TABLE WHERE p = ? AND c = 3", p)
 		do("DELETE FROM TABLE WHERE p = ?", p)
 		all := "v=a n=1 tags=[a b] l=[3 4] m=map[x:1]"
-		wanted[p] = []string{
-			"INSERT c=1 v=a n=1 tags=[a b] -tags l=[3 4] -l m=map[x:1] -m", "POSTIMAGE c=1 " + all,
+		wanted[p] = append(before[p][:len(before[p]):len(before[p])],
+			"INSERT c=1 v=a n=1 tags=[a b] -tags l=[3 4] -l m=map[x:1] -m", "POSTIMAGE c=1 "+all,
 			"PREIMAGE c=1 v=a", "UPDATE ttl=7200 c=1 v=b", "POSTIMAGE c=1 v=b n=1 tags=[a b] l=[3 4] m=map[x:1]",
 			"PREIMAGE c=1 tags=[a b] l=[3 4] m=map[x:1]", "UPDATE c=1 -tags[b] l=[9] m=map[y:2]",
 			"POSTIMAGE c=1 v=b n=1 tags=[a] l=[3 4 9] m=map[x:1 y:2]",
@@ -205,7 +227,7 @@ func write(session *gocql.Session, table string) map[int][]string {
 			"RANGE_DELETE_START_EXCLUSIVE c=1", "RANGE_DELETE_END_INCLUSIVE c=2",
 			"PREIMAGE c=3 n=3", "ROW_DELETE c=3",
 			"PARTITION_DELETE",
-		}
+		)
 	}
 	return wanted
 }
