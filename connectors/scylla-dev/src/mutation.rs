@@ -3,6 +3,7 @@
 //! A [`Mutation`] is everything one statement or batch writes to one partition. Rows in it are [`RowPatch`]es: a patch
 //! is a row in storage format, so that an insert of a new row stores the patch as it is, and everything else is one
 //! [`merge`] of two packed rows. [`row`] is the format, [`merge`] the rule by which the last write wins.
+mod assemble;
 mod live;
 pub mod merge;
 pub mod patch;
@@ -10,6 +11,7 @@ pub mod row;
 
 use std::sync::Arc;
 
+pub use assemble::{Lists, assemble};
 pub use live::LiveRow;
 pub use patch::RowPatch;
 pub use row::{Cell, CellKind, PackedRow, Stamp, Tombstone};

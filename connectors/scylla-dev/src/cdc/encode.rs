@@ -1,8 +1,8 @@
 //! One log row: keys, operation, and the values of columns, as cells of the log table.
 use super::record::Group;
-use crate::mutation::{Cell, CellKind, RowPatch, Stamp};
+use crate::mutation::{Cell, CellKind, Lists, RowPatch, Stamp, assemble};
 use crate::schema::{CdcLog, Column, Table};
-use crate::value::collection::{self, Lists};
+use crate::value::collection;
 use crate::value::order;
 
 /// The values of `cdc$operation`.
@@ -87,7 +87,7 @@ impl<'g> LogRow<'g> {
         let mut value = std::mem::take(&mut self.scratch);
         value.clear();
         let live = of_kind(CellKind::Live).copied();
-        if collection::assemble(column, Lists::AsMaps, live, &mut value) {
+        if assemble(column, Lists::AsMaps, live, &mut value) {
             self.value(column, &value);
         }
         if of_kind(CellKind::Cleared).next().is_some() {

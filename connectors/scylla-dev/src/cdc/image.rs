@@ -3,9 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::encode::Operation;
 use super::record::{Before, Group};
-use crate::mutation::{LiveRow, Mutation, PackedRow, RowPatch, merge};
+use crate::mutation::{Lists, LiveRow, Mutation, PackedRow, RowPatch, assemble, merge};
 use crate::schema::{Column, ColumnKind, PreimageMode};
-use crate::value::collection::{self, Lists};
 
 /// The rows that a mutation touches, as they are between its parts.
 pub(super) struct Images(BTreeMap<Place, State>);
@@ -96,7 +95,7 @@ impl Images {
         {
             value.clear();
             let present = if column.is_multi_cell() {
-                collection::assemble(column, Lists::AsMaps, live.elements(column), &mut value)
+                assemble(column, Lists::AsMaps, live.elements(column), &mut value)
             } else {
                 live.read(column, &mut value)
             };

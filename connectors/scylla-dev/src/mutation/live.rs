@@ -1,10 +1,9 @@
 //! A row as a reader sees it: what lives at this moment.
 use bytes::BufMut;
 
-use crate::mutation::{Cell, CellKind, PackedRow, Stamp};
+use crate::mutation::{Cell, CellKind, Lists, PackedRow, assemble};
 use crate::outcome::RowsBody;
 use crate::schema::{Column, Table};
-use crate::value::collection::{self, Lists};
 use crate::value::order;
 
 /// A live row of a partition (or its static row, which has no clustering key).
@@ -49,13 +48,9 @@ impl<'a> LiveRow<'a> {
         self.place
     }
 
-    /// The packed row, expired cells and deletions included.
-    pub fn packed(&self) -> PackedRow<'a> {
-        self.row
-    }
-
     /// The row marker, if it lives: there is one since an INSERT.
-    pub fn marker(&self) -> Option<Stamp> {
+    #[cfg(test)]
+    pub fn marker(&self) -> Option<crate::mutation::Stamp> {
         self.row.marker().filter(|marker| !marker.is_expired(self.now))
     }
 
@@ -82,9 +77,7 @@ impl<'a> LiveRow<'a> {
         use crate::schema::ColumnKind as K;
         match column.kind {
             K::Clustering => self.read_clustering(column, out),
-            _ if column.is_multi_cell() => {
-                collection::assemble(column, Lists::AsLists, self.elements(column), out)
-            }
+            _ if column.is_multi_cell() => assemble(column, Lists::AsLists, self.elements(column), out),
             _ => match self.cell(column) {
                 Some(cell) => {
                     out.extend_from_slice(cell.value);
