@@ -46,7 +46,6 @@ pub struct QueryOptions {
 
 /// What a batch of the protocol promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are the protocol's own")]
 pub enum BatchKind {
     Logged,
     Unlogged,
@@ -123,7 +122,6 @@ pub struct SchemaChange {
 
 /// What was done to a part of the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are the protocol's own")]
 pub enum ChangeKind {
     Created,
     Updated,
@@ -132,7 +130,6 @@ pub enum ChangeKind {
 
 /// Which part of the schema changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are the protocol's own")]
 pub enum ChangeTarget {
     Keyspace,
     Table(String),

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use changes::{ColumnDefinition, KeyspaceDefinition, TableDefinition};
 pub use key::{Bounds, ClusteringKey, ClusteringRange, PartitionKey};
-pub use log_table::{CdcLog, LogColumns};
+pub use log_table::CdcLog;
 pub use options::{CdcOptions, DeltaMode, OptionValue, PreimageMode, TableOptions};
 pub use table::{Column, ColumnKind, Partitioner, Table, TableId};
 pub(crate) use table::{LOG_SUFFIX, log_name};

@@ -13,7 +13,7 @@ mod tables;
 mod view;
 
 pub use crate::mutation::LiveRow;
-pub use store::{Store, Transaction};
+pub use store::Store;
 pub use view::{Order, PartitionView, Snapshot, TokenRange};
 
 #[cfg(test)]

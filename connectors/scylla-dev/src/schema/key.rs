@@ -98,6 +98,7 @@ impl Table {
     }
 
     /// The values a clustering key (or its prefix) is made of.
+    #[cfg(test)]
     pub fn clustering_values(&self, key: &[u8]) -> Vec<Vec<u8>> {
         let mut rest = key;
         let mut values = Vec::new();
@@ -150,13 +151,6 @@ fn encode<V: AsRef<[u8]>>(columns: &[Column], values: &[V]) -> Vec<u8> {
         order::encode(&column.typ, column.direction, value.as_ref(), &mut out);
     }
     out
-}
-
-impl ClusteringKey {
-    /// The range of this row alone.
-    pub fn range(&self) -> ClusteringRange {
-        ClusteringRange { start: self.0.clone(), end: Some(after(&self.0)) }
-    }
 }
 
 /// The place right behind a row or prefix.

@@ -65,7 +65,6 @@ pub struct Column {
 
 /// What role a column plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names are CQL's own")]
 pub enum ColumnKind {
     PartitionKey,
     Clustering,
@@ -87,11 +86,6 @@ impl Table {
     /// The columns that are not part of the key.
     pub fn value_columns(&self) -> &[Column] {
         &self.columns[self.partition_columns + self.clustering_columns..]
-    }
-
-    /// The static columns.
-    pub fn static_columns(&self) -> impl Iterator<Item = &Column> {
-        self.value_columns().iter().filter(|column| column.kind == ColumnKind::Static)
     }
 
     /// The regular columns.
@@ -121,11 +115,6 @@ impl Table {
             let index = index - self.partition_columns;
             (index < self.clustering_columns).then_some(index)
         }
-    }
-
-    /// Whether rows are plain values under a partition key.
-    pub fn has_static_columns(&self) -> bool {
-        self.static_columns().next().is_some()
     }
 
     /// Whether this is a CDC log, in use or left over.

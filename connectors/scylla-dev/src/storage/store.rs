@@ -8,7 +8,7 @@ use super::budget::Budget;
 use super::sweep::Cursor;
 use super::tables::Tables;
 use super::view::Snapshot;
-use crate::cdc::generation::{Generation, Generations};
+use crate::cdc::generation::Generation;
 use crate::cdc::streams::Streams;
 use crate::cdc::{self, Recorder};
 use crate::clock::Clock;
@@ -63,12 +63,13 @@ pub struct Transaction<'a> {
 }
 
 impl Store {
-    /// A store that goes by this clock, with nothing in it but the system tables.
+    /// A store that goes by this clock, with nothing in it but the system tables, for a node like any other.
+    #[cfg(test)]
     pub fn new(clock: Clock) -> Self {
         Self::for_node(clock, Node::default())
     }
 
-    /// The same, for a node that clients reach elsewhere or that has other tokens.
+    /// A store that goes by this clock, with nothing in it but the tables that describe this node.
     pub fn for_node(clock: Clock, node: Node) -> Self {
         let seed = uuid::Uuid::new_v4().as_u64_pair().0;
         let store = Self {
@@ -157,11 +158,6 @@ impl Store {
     /// The node it plays.
     pub(crate) fn node(&self) -> &Node {
         &self.node
-    }
-
-    /// The stream generations of tables on vnodes, oldest first.
-    pub fn generations(&self) -> Generations {
-        self.data.read().unwrap_or_else(PoisonError::into_inner).streams.vnodes().clone()
     }
 
     /// Makes a new stream generation for writes from `since_millis` (ms since 1970) on, as a change of the ring would.
