@@ -292,3 +292,20 @@ async fn a_table_asks_for_tablets_and_keeps_its_streams_while_cdc_is_off() {
                  AND stream_state = 0 ALLOW FILTERING";
     assert_eq!(texts(&session, count).await, ["16"], "ten a shard");
 }
+
+#[tokio::test]
+async fn the_driver_opens_no_more_connections_than_it_needs() {
+    let (server, session) = start(ScyllaDev::builder().shards(6), "").await;
+    let connections = || server.faults().connections();
+    let all = async {
+        while connections() < 7 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), all)
+        .await
+        .expect("one to each shard, and one to watch the schema");
+    run(&session, "CREATE TABLE t (pk int PRIMARY KEY)").await;
+    // One more if a connection was lost on the way.
+    assert!(connections() <= 8, "{}", connections());
+}
