@@ -13,6 +13,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 use weir_sdk::{Error, ErrorKind};
 
+use super::repeats::Repeats;
+
 /// How a line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -44,18 +46,25 @@ pub fn init(format: Format, filter: Option<&str>) {
         Err(error) => (EnvFilter::new(DEFAULT), Some(error)),
     };
     let plain = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
-    let first = tracing_subscriber::registry().with(levels).with(dressed(format, plain)).try_init();
+    let lines = dressed(format, plain);
+    // Who asks for levels of their own gets every line.
+    let lines = if is_given(filter) { lines } else { lines.with_filter(Repeats::default()).boxed() };
+    let first = tracing_subscriber::registry().with(levels).with(lines).try_init();
     if let (Ok(()), Some(error)) = (first, wrong) {
         tracing::warn!(%error, filter, "the filter of the log cannot be read, so it is {DEFAULT}");
     }
 }
 
 /// What is logged unless asked otherwise: the host's own words, and of the client libraries only what states and
-/// errors do not already tell.
+/// errors do not already tell, each of the driver's warnings once a minute. `RUST_LOG=info,scylla=warn` shows them all.
 pub const DEFAULT: &str = "info,scylla=warn,librdkafka=error";
 
 fn levels(filter: Option<&str>) -> Result<EnvFilter, ParseError> {
-    EnvFilter::try_new(filter.filter(|filter| !filter.trim().is_empty()).unwrap_or(DEFAULT))
+    EnvFilter::try_new(filter.filter(|_| is_given(filter)).unwrap_or(DEFAULT))
+}
+
+fn is_given(filter: Option<&str>) -> bool {
+    filter.is_some_and(|filter| !filter.trim().is_empty())
 }
 
 /// A layer that writes plain lines, in this format.
