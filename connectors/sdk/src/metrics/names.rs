@@ -56,6 +56,11 @@ pub const PROJECTION_IGNORED: Name = (
 /// Counter.
 pub const RECORDS_READ: Name = ("source_records_read_total", "Records that the source gave to the task.");
 /// Counter.
+pub const FILE_RESTS_LOST: Name = (
+    "file_rests_lost_total",
+    "Files that were replaced while nobody read them and could not be found: what was not read of them is not known.",
+);
+/// Counter.
 pub const RECORDS_WRITTEN: Name = ("sink_records_written_total", "Records that the sink made durable.");
 /// Distribution.
 pub const WRITE: Name = ("sink_write_seconds", "How long one write took, retries and waits included.");
