@@ -104,7 +104,8 @@ impl Parser<'_> {
                 }
                 columns.push(column);
             }
-            if !self.accept(",") {
+            // A comma more than there are columns is no mistake in CQL.
+            if !self.accept(",") || self.is_symbol(")") {
                 break;
             }
         }

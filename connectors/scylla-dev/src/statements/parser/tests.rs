@@ -180,6 +180,8 @@ fn schema_statements() {
         create.properties,
         vec![("cdc".into(), Property::Map(cdc)), ("default_time_to_live".into(), ttl)]
     );
+    let trailing = parsed("CREATE TABLE t (k int PRIMARY KEY, v int,)").statement;
+    assert!(matches!(trailing, Statement::CreateTable(create) if create.columns.len() == 2));
     let Statement::AlterTable(alter) = parsed("ALTER TABLE t ADD (a int, b text)").statement else {
         panic!()
     };
