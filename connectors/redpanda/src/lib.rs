@@ -7,8 +7,8 @@
 //!   that pass unchanged;
 //! * [`sink`]: opening, probing, closing, and which producer is the current one; [`write`](mod@write): one write;
 //! * [`topic`], [`message`], [`creation`]: where a record goes, what it becomes, topics made on first use;
-//! * [`producer`]: librdkafka with its callbacks, on top of [`tickets`] (which report belongs to which write),
-//!   [`room`] (how much may be on its way) and [`far_side`] (is anybody there?);
+//! * [`producer`]: librdkafka with its callbacks, on top of [`polled`] (the thread that calls them), [`tickets`] (which
+//!   report belongs to which write), [`room`] (how much may be on its way) and [`far_side`] (is anybody there?);
 //! * [`pending`]: records whose write was given up, and which a retry joins;
 //! * [`errors`]: what each of librdkafka's errors means;
 //! * [`source`]: the other direction, with its own front page.
@@ -33,6 +33,7 @@ mod extra;
 mod far_side;
 mod message;
 mod pending;
+mod polled;
 mod producer;
 mod room;
 mod settings;

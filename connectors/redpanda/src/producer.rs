@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
-use rdkafka::producer::{DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
+use rdkafka::producer::{DeliveryResult, Producer as _, ProducerContext, PurgeConfig};
 use rdkafka::{ClientConfig, ClientContext};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -16,6 +16,7 @@ use weir_sdk::Error;
 use crate::errors;
 use crate::far_side::FarSide;
 use crate::message::{self, Message};
+use crate::polled::Polled;
 use crate::room::Room;
 use crate::tickets::Tickets;
 
@@ -28,7 +29,7 @@ const SWEEP: Duration = Duration::from_millis(20);
 /// One librdkafka instance. It ends at the first error that cost it a message set; a sink then makes the next.
 pub(crate) struct Producer {
     /// Taken out only to be dropped.
-    client: Option<ThreadedProducer<Reports>>,
+    client: Option<Polled<Reports>>,
     reports: Arc<Reports>,
 }
 
@@ -77,8 +78,7 @@ impl Producer {
             ended: AtomicBool::new(false),
             failed: watch::Sender::new(false),
         };
-        let client: ThreadedProducer<Reports> =
-            settings.create_with_context(reports).map_err(|error| errors::of_call(&error))?;
+        let client = Polled::new(&settings, reports)?;
         let reports = Arc::clone(client.client().context());
         Ok(Self { client: Some(client), reports })
     }
@@ -86,6 +86,7 @@ impl Producer {
     /// Hands a message over. Its report comes to the ticket it carries.
     pub(crate) fn send<'a>(&self, message: Message<'a>) -> Result<(), Refusal<'a>> {
         let (Some(client), false) = (&self.client, self.has_ended()) else { return Err(Refusal::Ended) };
+        client.greet_once(message.topic);
         let size = message::size(message.key, message.payload);
         if !self.reports.room.take(size) {
             return Err(Refusal::NoRoom(message));
@@ -251,6 +252,7 @@ impl ClientContext for Reports {
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.far_side.logged(message);
         log(level, facility, message);
     }
 }
@@ -263,9 +265,9 @@ pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
         | RDKafkaLogLevel::Critical
         | RDKafkaLogLevel::Error
         | RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", facility, "{message}"),
-        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
-            tracing::info!(target: "librdkafka", facility, "{message}");
+        RDKafkaLogLevel::Notice => tracing::info!(target: "librdkafka", facility, "{message}"),
+        RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+            tracing::debug!(target: "librdkafka", facility, "{message}")
         }
-        RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
     }
 }

@@ -68,15 +68,19 @@ impl Fixture {
         self.flickering.store(true, Ordering::Release);
         let (broker, flickering) = (Arc::clone(&self.broker), Arc::clone(&self.flickering));
         tokio::spawn(async move {
-            while flickering.load(Ordering::Acquire) {
+            loop {
                 tokio::time::sleep(Duration::from_millis(900)).await;
+                // Whoever restores it resumes it, and may have paused it again for another reason.
+                if !flickering.load(Ordering::Acquire) {
+                    return;
+                }
                 broker.resume().unwrap();
                 tokio::time::sleep(Duration::from_millis(300)).await;
-                if flickering.load(Ordering::Acquire) {
-                    broker.pause().unwrap();
+                if !flickering.load(Ordering::Acquire) {
+                    return;
                 }
+                broker.pause().unwrap();
             }
-            broker.resume().unwrap();
         });
     }
 }
