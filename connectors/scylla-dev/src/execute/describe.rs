@@ -153,7 +153,8 @@ impl Describer<'_> {
         if self.schema.is_log_in_use(table) {
             statement = format!(
                 "/* Do NOT execute this statement! It's only for informational purposes.\n   \
-                 A CDC log table is created automatically when the base is created.\n\n{statement}\n*/"
+                 A CDC log table is created automatically when creating the base with CDC\n   enabled option or \
+                 creating the vector index on the base table's vector column.\n\n{statement}\n*/"
             );
         }
         let mut entries = vec![entry(keyspace, "table", &table.name, Some(statement))];

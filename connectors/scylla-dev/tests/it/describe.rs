@@ -97,7 +97,10 @@ async fn a_table_is_written_as_scylladb_writes_it() {
     .assert_eq(text(&described[0], 3));
     assert!(text(&described[1], 3).starts_with("ALTER TABLE ks.people_scylla_cdc_log WITH bloom_filter"));
     let log = rows(&session, "DESCRIBE TABLE ks.people_scylla_cdc_log").await;
-    assert!(text(&log[0], 3).starts_with("/* Do NOT execute this statement!"), "{log:?}");
+    let comment = "/* Do NOT execute this statement! It's only for informational purposes.\n   A CDC log table is created \
+                   automatically when creating the base with CDC\n   enabled option or creating the vector index on \
+                   the base table's vector column.\n\nCREATE TABLE ks.people_scylla_cdc_log (\n    \"cdc$stream_id\" blob,";
+    assert!(text(&log[0], 3).starts_with(comment) && text(&log[0], 3).ends_with(";\n\n*/"), "{log:?}");
     let with_id = rows(&session, "DESCRIBE TABLE plain WITH INTERNALS").await;
     assert!(text(&with_id[0], 3).contains(") WITH ID = "), "{with_id:?}");
     let zip = rows(&session, "DESCRIBE TYPE zip").await;
@@ -129,7 +132,15 @@ async fn lists_and_names_are_found_where_scylladb_finds_them() {
     assert_eq!(names(&session, "DESCRIBE address").await, ["ks type address"]);
     assert_eq!(names(&session, "DESCRIBE system.local").await, ["system table local"]);
     assert!(names(&session, "DESCRIBE FULL SCHEMA").await.contains(&"system_schema table tables".to_owned()));
-    assert_eq!(names(&session, "DESCRIBE CLUSTER").await.len(), 1);
+    assert_eq!(
+        names(&session, "DESCRIBE CLUSTER").await,
+        ["scylla-dev org.apache.cassandra.dht.Murmur3Partitioner org.apache.cassandra.locator.SimpleSnitch"]
+    );
+    assert_eq!(
+        rows(&session, "DESC CLUSTER").await[0].columns.len(),
+        4,
+        "and who owns the ranges of the ring"
+    );
     let anywhere = connect(&server).await;
     let tables = names(&anywhere, "DESCRIBE TABLES").await;
     assert!(tables.contains(&"\"Mixed_Case\" table \"T\"".to_owned()), "{tables:?}");

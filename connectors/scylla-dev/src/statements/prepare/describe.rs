@@ -25,7 +25,9 @@ impl Context<'_> {
             Ok::<_, DbError>((keyspace, name.name))
         };
         let described = match described {
-            Described::Cluster => Description::Cluster { keyspace: here().filter(|name| !is_system(name)) },
+            Described::Cluster => {
+                Description::Cluster { keyspace: here().filter(|name| self.on_vnodes(name)) }
+            }
             Described::Schema => Description::Schema,
             Described::FullSchema => Description::FullSchema,
             Described::Keyspaces => Description::Keyspaces(here()),
@@ -54,6 +56,12 @@ impl Context<'_> {
         };
         let result = specs(&described);
         Ok(Prepared { result, ..without_rows(Plan::Describe(Box::new(described), internals)) })
+    }
+
+    /// Whether the ranges of the ring say who owns what in the keyspace.
+    fn on_vnodes(&self, keyspace: &str) -> bool {
+        !is_system(keyspace)
+            && self.schema.keyspace(keyspace).is_ok_and(|keyspace| keyspace.tablets.is_none())
     }
 }
 
