@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use crate::harness::{Arrived, Broker, Database, Weir, figure, get, read_topic, until};
+use crate::harness::{Arrived, Broker, Database, Fault, Outcome, Weir, figure, read_topic, until};
 use crate::outbox::pipeline;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -39,16 +39,13 @@ fn rows_late_by_up_to_70_s_arrive_once_over_a_kill() {
     until("a checkpoint beyond the late rows is saved", LIMIT, saved);
     weir.kill();
 
+    // The host is away until the last of them can be read: at its start it visits once what it had read lately.
+    faults.advance_clock(Duration::from_secs(80));
     let mut weir = Weir::run(&[&file], &data, &[]);
-    let http = weir.http();
-    // The reader goes by the database's clock, so two minutes take as long as the visits of two minutes.
-    for _ in 0..26 {
-        faults.advance_clock(Duration::from_secs(5));
-        let (status, health) = get(http, "/health");
-        assert_eq!(status, 200, "{health}");
-    }
+    let (http, since) = (weir.http(), Instant::now());
     arrived(&late);
-    faults.advance_clock(Duration::from_secs(130));
+    let recovered = since.elapsed();
+    assert!(recovered < Duration::from_secs(10), "{recovered:?}");
     database.write(last, [1]);
     let read = arrived(&[last]);
     let marked = |id: &Uuid| {
@@ -58,4 +55,12 @@ fn rows_late_by_up_to_70_s_arrive_once_over_a_kill() {
     assert_eq!(late.iter().map(marked).collect::<Vec<_>>(), [(1, true); 4]);
     assert_eq!((marked(&first), marked(&last)), ((1, false), (1, false)));
     assert!(figure(http, "weir_cdc_late_rows_total").unwrap() >= 3.0);
+    let row = Fault {
+        place: "ScyllaDB",
+        fault: "log rows that become readable up to 70 s late, and the host killed in between",
+        seen: "RUNNING; they come once each, marked `weir.late`; `weir_cdc_late_rows_total` counts",
+        repeated_at_most: "0",
+        recovers_within: "10 s of the next start; in a host that runs, their lateness and a tenth",
+    };
+    row.survived(&Outcome { lost: 0, repeated: 0, recovered: Some(recovered) });
 }

@@ -187,3 +187,21 @@ fn gone_at_the_start_and_under_way() {
     )
     .survived(&outcome);
 }
+
+#[test]
+fn more_rows_than_fit_the_memory_for_late_ones() {
+    let mut scene = Scene::start_with("memory", ", safety: 3s, unsettled_memory: 64B");
+    scene.write(20);
+    let reason = scene.until("DEGRADED");
+    assert!(reason.contains("raise unsettled_memory"), "{reason}");
+    assert_eq!((get(scene.http, "/health").0, figure(scene.http, "weir_task_state")), (200, Some(1.0)));
+    let began = Instant::now();
+    let outcome = scene.recovered(began, Duration::from_secs(15), 0);
+    row(
+        "more rows within `safety` than fit `unsettled_memory`",
+        "DEGRADED with the advice, `task_state` 1, `/health` 200; RUNNING again once they have settled",
+        "0; with a late row, the rows of its second",
+        "nothing stops",
+    )
+    .survived(&crate::harness::Outcome { recovered: None, ..outcome });
+}
