@@ -208,7 +208,7 @@ pub(super) fn split(tuple: &Bytes, width: usize) -> Result<Vec<Bytes>, DbError> 
         collection::fields(tuple).map(|field| field.map(|field| tuple.slice_ref(field))).collect();
     match fields {
         Some(fields) if fields.len() == width => Ok(fields),
-        _ => Err(DbError::invalid("Invalid null value in a multi-column restriction")),
+        _ => Err(DbError::invalid("Invalid null value in condition for columns of a multi-column relation")),
     }
 }
 

@@ -92,7 +92,7 @@ impl Context<'_> {
             }
         };
         let is_tuple = matches!(left, FilterLeft::Columns(_));
-        if types::is_multi_cell(&typ) {
+        if matches!(typ, ColumnType::Collection { frozen: false, .. }) {
             let kind = types::name(&typ);
             return Err(DbError::invalid(format!(
                 "Collection column '{name}' ({kind}) cannot be restricted by a '{}' relation",
@@ -152,10 +152,7 @@ impl Context<'_> {
             for name in columns {
                 column(table, name)?;
             }
-            return Err(DbError::invalid(format!(
-                "The token() function must be applied to all partition key components in their order: {}",
-                key.join(", ")
-            )));
+            return Err(wrong_token(columns, &key));
         }
         let receiver = Receiver::native(table, "partition key token", NativeType::BigInt);
         let Right::One(term) = &relation.right else {
@@ -204,8 +201,15 @@ fn check_tuples(columns: usize, right: &Right) -> Result<(), DbError> {
         Written::Tuple(values) if values.len() != columns => Some(values.len()),
         _ => None,
     });
-    let Some(found) = wrong else { return Ok(()) };
-    Err(DbError::invalid(format!("Expected {columns} elements in value tuple, but got {found}")))
+    match wrong {
+        None => Ok(()),
+        Some(found) if found > columns && matches!(right, Right::Several(_)) => Err(DbError::invalid(
+            format!("Invalid list literal for IN: a tuple of {found} values is not of {columns} columns"),
+        )),
+        Some(found) => {
+            Err(DbError::invalid(format!("Expected {columns} elements in value tuple, but got {found}")))
+        }
+    }
 }
 
 /// Clustering columns that follow each other.
@@ -226,6 +230,26 @@ fn clustering_columns(table: &Table, names: &[String]) -> Result<Vec<usize>, DbE
         )));
     }
     Ok(columns)
+}
+
+/// Why these are not the columns of a partition key in their order.
+fn wrong_token(columns: &[String], key: &[&str]) -> DbError {
+    let names = key.join(", ");
+    let twice = columns.iter().enumerate().any(|(at, name)| columns[..at].contains(name));
+    DbError::invalid(if columns.len() != key.len() {
+        let (wanted, found) = (key.len(), columns.len());
+        format!(
+            "Invalid number of arguments in call to function system.token: {wanted} required but {found} provided"
+        )
+    } else if twice {
+        "The token() function contains duplicate partition key components".to_owned()
+    } else if columns.iter().all(|name| key.contains(&name.as_str())) {
+        format!("The token function arguments must be in the partition key order: {names}")
+    } else {
+        format!(
+            "The token() function must be applied to all partition key components or none of them: {names}"
+        )
+    })
 }
 
 fn unsupported(operator: Operator, left: &str) -> DbError {

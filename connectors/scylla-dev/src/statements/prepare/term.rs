@@ -262,7 +262,8 @@ pub(super) fn assignable(from: &CqlType, to: &CqlType) -> bool {
 
 fn natives_agree(from: &NativeType, to: &NativeType) -> bool {
     use NativeType as N;
-    from == to || matches!((from, to), (N::Ascii, N::Text) | (N::Timeuuid, N::Uuid))
+    // The bytes of any value are a blob.
+    from == to || matches!((from, to), (N::Ascii, N::Text) | (N::Timeuuid, N::Uuid) | (_, N::Blob))
 }
 
 fn mismatch(what: &str, receiver: &Receiver<'_>) -> DbError {
