@@ -6,5 +6,6 @@ mod clock;
 mod database;
 mod kafka;
 mod machine;
+mod poison;
 mod scale;
 mod sinks;

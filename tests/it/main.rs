@@ -4,7 +4,6 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test says what it ran against")]
 
 mod checkpoint;
-mod dead_letters;
 mod dev;
 mod dlq;
 mod faults;
