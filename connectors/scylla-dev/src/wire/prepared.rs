@@ -9,12 +9,20 @@ use crate::schema::Schema;
 use crate::statements::{self, Prepared};
 use crate::value::token::murmur3_128;
 
-/// Above this many statements all are forgotten; clients prepare again on their own.
+/// Above this many statements, or bytes of their text, all are forgotten; clients prepare again on their own.
 const LIMIT: usize = 10_000;
+const LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
 /// What was prepared, by whichever connection.
 #[derive(Debug, Default)]
-pub(super) struct PreparedStatements(RwLock<HashMap<[u8; 16], Arc<Statement>>>);
+pub(super) struct PreparedStatements(RwLock<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    statements: HashMap<[u8; 16], Arc<Statement>>,
+    /// Of text, those of statements that were prepared again included.
+    bytes: usize,
+}
 
 /// A prepared statement and its text.
 #[derive(Debug)]
@@ -33,7 +41,7 @@ impl PreparedStatements {
         schema: &Schema,
     ) -> Result<Arc<Statement>, DbError> {
         let id = id(text, keyspace);
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).statements.get(&id).cloned();
         if let Some(known) = known
             && known.prepared.is_current(schema)
         {
@@ -41,23 +49,24 @@ impl PreparedStatements {
         }
         let prepared = Arc::new(statements::prepare(text, keyspace, schema)?);
         let statement = Arc::new(Statement { id, text: text.to_owned(), prepared });
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= LIMIT {
-            all.clear();
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if known.statements.len() >= LIMIT || known.bytes + text.len() > LIMIT_BYTES {
+            *known = Known::default();
         }
-        all.insert(id, Arc::clone(&statement));
+        known.bytes += text.len();
+        known.statements.insert(id, Arc::clone(&statement));
         Ok(statement)
     }
 
     /// Forgets every statement.
     pub(super) fn clear(&self) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Known::default();
     }
 
     /// The statement of this id, or the error on which a client prepares it again.
     pub(super) fn get(&self, id: &Bytes, schema: &Schema) -> Result<Arc<Statement>, DbError> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let found = <[u8; 16]>::try_from(&id[..]).ok().and_then(|id| all.get(&id));
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let found = <[u8; 16]>::try_from(&id[..]).ok().and_then(|id| known.statements.get(&id));
         found.filter(|statement| statement.prepared.is_current(schema)).cloned().ok_or_else(|| {
             let text = format!("No prepared statement with ID {} found.", hex(id));
             DbError::new(ErrorCode::Unprepared { id: id.clone() }, text)
@@ -76,4 +85,26 @@ fn id(text: &str, keyspace: Option<&str>) -> [u8; 16] {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::storage::Store;
+
+    #[test]
+    fn what_clients_prepare_does_not_grow_without_end() {
+        let schema = Store::new(Clock::manual(1_700_000_000_000_000)).schema();
+        let statements = PreparedStatements::default();
+        let comment = "x".repeat(LIMIT_BYTES / 3);
+        let prepare = |number: usize| {
+            let text = format!("SELECT * FROM system.local /* {number} {comment} */");
+            Bytes::copy_from_slice(&statements.prepare(&text, None, &schema).expect("it is a statement").id)
+        };
+        let ids: Vec<Bytes> = (0..3).map(prepare).collect();
+        assert!(statements.get(&ids[0], &schema).is_err(), "forgotten for the third");
+        assert!(statements.get(&ids[2], &schema).is_ok());
+        assert_eq!(prepare(0), ids[0], "and the same again when it is prepared again");
+    }
 }
