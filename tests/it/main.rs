@@ -7,6 +7,7 @@ mod checkpoint;
 mod dev;
 mod dlq;
 mod faults;
+mod fulfilment;
 mod generator;
 mod harness;
 mod late;

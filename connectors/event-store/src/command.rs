@@ -227,7 +227,7 @@ impl<A: Aggregate> CommandHandler<A> {
             if !again || attempt >= self.retries.attempts {
                 return Err(CommandError::Store(open.unwrap_or(error)));
             }
-            if matches!(error, Error::Busy { .. } | Error::Unpublished { .. }) {
+            if matches!(error, Error::Busy { .. } | Error::Unpublished { .. } | Error::Ahead { .. }) {
                 open = Some(error);
             }
             pause.wait().await;

@@ -38,6 +38,23 @@ pub enum Error {
         /// The last answer of the database, if there was one.
         source: Option<Source>,
     },
+    /// The events belong to the aggregate, but their write time lies in the database's future: the clock of the writer
+    /// that claimed them was ahead. ScyllaDB takes no such write into a CDC log. The first load after that time puts
+    /// them into the tables; until then nothing can be appended to this aggregate. Set that writer's clock.
+    #[error(
+        "aggregate {aggregate_id}: events up to {sequence} are claimed for {from}, which the database has not reached: \
+         a writer's clock is ahead, set it; they are written by the first load after that time"
+    )]
+    Ahead {
+        /// The aggregate.
+        aggregate_id: Uuid,
+        /// The sequence number of the last claimed event.
+        sequence: i64,
+        /// From when on they can be written, by the database's clock.
+        from: jiff::Timestamp,
+        /// The last answer of the database, if there was one.
+        source: Option<Source>,
+    },
     /// More bytes in one append than [`crate::Options::max_append_bytes`]. Nothing was written.
     #[error(
         "aggregate {aggregate_id}: an append of {bytes} bytes, the limit is {limit}: append fewer or smaller events"
@@ -106,7 +123,8 @@ impl Error {
     pub fn calls_for_another_try(&self) -> bool {
         match self {
             Self::Conflict { .. } | Self::Busy { .. } | Self::Unpublished { .. } => true,
-            Self::TooLarge { .. }
+            Self::Ahead { .. }
+            | Self::TooLarge { .. }
             | Self::Corrupt { .. }
             | Self::Payload { .. }
             | Self::Options { .. }
@@ -131,6 +149,15 @@ pub(crate) fn is_refusal(error: &ExecutionError) -> bool {
         ),
         _ => false,
     }
+}
+
+/// Whether a write was refused because its time lies in the database's future; only the text tells.
+pub(crate) fn is_from_the_future(error: &ExecutionError) -> bool {
+    matches!(
+        error,
+        ExecutionError::LastAttemptError(RequestAttemptError::DbError(DbError::Invalid, text))
+            if text.contains("from the future")
+    )
 }
 
 #[cfg(test)]

@@ -19,7 +19,8 @@
 //!
 //! Around it: snapshots of long histories ([`CommandHandler::with_snapshots`]), payloads of older forms
 //! ([`Upcasters`]), an aggregate as it was ([`CommandHandler::replay`]), commands that may come twice
-//! ([`CommandHandler::execute_once`]), and all events in a row, for a rebuild ([`EventStore::scan`]).
+//! ([`CommandHandler::execute_once`]), all events in a row, for a rebuild ([`EventStore::scan`]), and
+//! processes over several aggregates ([`Saga`]).
 //!
 //! # Why no event is lost, doubled or out of order
 //!
@@ -84,6 +85,7 @@ mod load;
 mod options;
 mod publish;
 mod replay;
+mod saga;
 mod scan;
 pub mod schema;
 mod snapshot;
@@ -102,6 +104,7 @@ pub use load::History;
 pub use options::{Options, Scope};
 pub use publish::Appended;
 pub use replay::Until;
+pub use saga::{CarryOut, Saga, SagaRunner};
 pub use scan::{Page, Scan};
 pub use snapshot::Snapshot;
 pub use store::EventStore;

@@ -9,9 +9,13 @@ use scylla::value::CqlTimestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::publish::{NotWritten, unpublished};
+use crate::publish::{NotWritten, ahead, unpublished};
 use crate::store::Reading;
 use crate::{Error, EventEnvelope, EventStore, Head, Upcasters};
+
+/// A claim so far ahead of our clock was made by one that is wrong, ours or the writer's: ScyllaDB takes writes into a
+/// CDC log up to five seconds ahead.
+const AHEAD_US: i64 = 5_000_000;
 
 /// The events of an aggregate, in order, and where they end.
 #[derive(Debug)]
@@ -34,8 +38,8 @@ impl EventStore {
     /// The events of an aggregate with a sequence number above `after`.
     ///
     /// # Errors
-    /// [`Error::Database`] when it cannot be read, [`Error::Unpublished`] or [`Error::Busy`] when another writer's
-    /// append can be neither awaited nor finished, [`Error::Corrupt`] when the tables contradict each other.
+    /// [`Error::Database`] when it cannot be read, [`Error::Unpublished`], [`Error::Ahead`] or [`Error::Busy`] when
+    /// another writer's append can be neither awaited nor finished, [`Error::Corrupt`] when the tables contradict each other.
     pub async fn load_after(&self, aggregate_id: Uuid, after: i64) -> Result<History, Error> {
         let deadline = Instant::now() + self.options.patience;
         let mut events = Vec::new();
@@ -57,7 +61,13 @@ impl EventStore {
                 continue;
             }
             if Instant::now() >= deadline {
-                return Err(Error::Busy { aggregate_id, source: None });
+                // A claim that no clock of ours explains is the reason why nobody finishes it.
+                let is_ahead = head.claim_ts.saturating_sub(self.options.clock.now_us()) > AHEAD_US;
+                return Err(if is_ahead {
+                    ahead(&head, None)
+                } else {
+                    Error::Busy { aggregate_id, source: None }
+                });
             }
             let vigil = taking_over.take_if(|v| v.claim_ts == head.claim_ts);
             let mut vigil = vigil.unwrap_or_else(|| self.keep_vigil(&head));
@@ -94,6 +104,7 @@ impl EventStore {
         tracing::warn!(%aggregate_id, sequence = ours.sequence, "finishing an append that stopped half-way");
         match self.write(&ours, &claimed.pending).await {
             Ok(()) | Err(NotWritten::Aged) => Ok(ours),
+            Err(NotWritten::Ahead(source)) => Err(ahead(&ours, Some(source))),
             Err(NotWritten::Failed(source)) => Err(unpublished(&ours, source)),
         }
     }

@@ -18,6 +18,8 @@ pub struct Options {
     pub aggregate_sequence: String,
     /// The table of snapshots; it need not be there where no handler keeps any.
     pub snapshots: String,
+    /// The table of the time-outs of sagas; it need not be there where no saga runs.
+    pub saga_timeouts: String,
     /// Where the writers of one aggregate may be.
     pub scope: Scope,
     /// How many events are read with one request.
@@ -62,6 +64,7 @@ impl Options {
             outbox: "outbox_messages".to_owned(),
             aggregate_sequence: "aggregate_sequence".to_owned(),
             snapshots: "snapshots".to_owned(),
+            saga_timeouts: "saga_timeouts".to_owned(),
             scope: Scope::Global,
             page_size: 500,
             recover_after: Duration::from_millis(500),
@@ -81,6 +84,7 @@ impl Options {
             ("outbox", &self.outbox),
             ("aggregate_sequence", &self.aggregate_sequence),
             ("snapshots", &self.snapshots),
+            ("saga_timeouts", &self.saga_timeouts),
         ];
         for (option, name) in names {
             if !is_identifier(name) {

@@ -25,7 +25,8 @@ impl EventStore {
     /// Writes claimed events into the event store and the outbox.
     ///
     /// # Errors
-    /// [`Error::Unpublished`] when the database would not take them for as long as the store is patient.
+    /// [`Error::Unpublished`] when the database would not take them for as long as the store is patient,
+    /// [`Error::Ahead`] when it will not take them before its clock has reached theirs.
     pub async fn publish(&self, claim: Claim) -> Result<Appended, Error> {
         let Claim { head, events, settled } = claim;
         if settled {
@@ -34,6 +35,7 @@ impl EventStore {
         match self.write(&head, &events).await {
             Ok(()) => Ok(Appended { head, events }),
             Err(NotWritten::Aged) => self.publish_late(head, events).await,
+            Err(NotWritten::Ahead(source)) => Err(ahead(&head, Some(source))),
             Err(NotWritten::Failed(source)) => Err(unpublished(&head, source)),
         }
     }
@@ -43,7 +45,7 @@ impl EventStore {
         let before = events[0].sequence_number - 1;
         let history = match self.load_after(head.aggregate_id, before).await {
             Ok(history) => history,
-            Err(damage @ Error::Corrupt { .. }) => return Err(damage),
+            Err(told @ (Error::Corrupt { .. } | Error::Ahead { .. })) => return Err(told),
             Err(e) => return Err(unpublished(&head, Box::new(e))),
         };
         let ours = history.events.get(..events.len());
@@ -63,6 +65,7 @@ impl EventStore {
             }
             match self.write_once(head, events).await {
                 Ok(()) => return Ok(()),
+                Err(e) if crate::error::is_from_the_future(&e) => return Err(NotWritten::Ahead(Box::new(e))),
                 Err(e) if crate::error::is_refusal(&e) || Instant::now() >= deadline => {
                     return Err(NotWritten::Failed(Box::new(e)));
                 }
@@ -100,8 +103,15 @@ impl EventStore {
 pub(crate) enum NotWritten {
     /// Its write time has become too old.
     Aged,
+    /// Its write time lies in the database's future.
+    Ahead(Box<dyn StdError + Send + Sync>),
     /// The database refuses it, or has not taken it for long enough.
     Failed(Box<dyn StdError + Send + Sync>),
+}
+
+pub(crate) fn ahead(head: &Head, source: Option<Box<dyn StdError + Send + Sync>>) -> Error {
+    let from = jiff::Timestamp::from_microsecond(head.claim_ts).unwrap_or(jiff::Timestamp::MAX);
+    Error::Ahead { aggregate_id: head.aggregate_id, sequence: head.sequence, from, source }
 }
 
 pub(crate) fn unpublished(head: &Head, source: Box<dyn StdError + Send + Sync>) -> Error {

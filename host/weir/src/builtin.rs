@@ -12,6 +12,8 @@ pub(crate) fn registry() -> Result<Registry, Duplicate> {
     let sinks = [weir_redpanda::sinks(), weir_scylla::sinks(), weir_local::sinks()];
     sources.into_iter().flatten().try_for_each(|source| registry.add_source(source))?;
     sinks.into_iter().flatten().try_for_each(|sink| registry.add_sink(sink))?;
+    #[cfg(feature = "dev")]
+    weir_orders::sinks().into_iter().try_for_each(|sink| registry.add_sink(sink))?;
     weir_transforms::transforms().into_iter().try_for_each(|transform| registry.add_transform(transform))?;
     Ok(registry)
 }

@@ -1,7 +1,7 @@
 //! A load generator: places orders and takes them through their life, at a rate, and counts what it wrote.
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,15 +11,12 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 use weir_event_store::{Cause, CommandError, CommandHandler, Error, EventEnvelope, EventStore};
 
-use crate::{Order, OrderCommand, Refusal};
+use crate::{Order, OrderCommand, Refusal, SNAPSHOT_EVERY};
 use pace::Pace;
 use script::{Script, script};
 
 mod pace;
 pub(crate) mod script;
-
-/// An order's life is short; the histories that this is for are those of orders that change again and again.
-const SNAPSHOT_EVERY: NonZeroU32 = NonZeroU32::new(100).expect("100 is not 0");
 
 /// What is placed, and how fast.
 #[derive(Debug, Clone)]

@@ -94,10 +94,13 @@ impl Database {
 
     /// Places orders and takes them through their life.
     pub(crate) fn place_orders(&self, options: LoadOptions) -> Written {
-        self.with(async |_| {
-            let store = EventStore::open(self.session.clone(), weir_orders::store_options()).await.unwrap();
-            Load::new(store, options).run(std::future::pending()).await
-        })
+        self.runtime.block_on(Load::new(self.store(), options).run(std::future::pending()))
+    }
+
+    /// The event store of the orders, as an application opens it.
+    pub(crate) fn store(&self) -> EventStore {
+        let opened = EventStore::open(self.session.clone(), weir_orders::store_options());
+        self.runtime.block_on(opened).unwrap()
     }
 
     /// What a `SELECT count(*)` counts.

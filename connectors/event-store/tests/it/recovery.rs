@@ -115,6 +115,29 @@ async fn a_writer_that_was_overtaken_by_a_recovery_with_a_fast_clock_still_write
 }
 
 #[tokio::test]
+async fn a_writer_whose_clock_is_an_hour_ahead_is_told_so_and_so_is_who_comes_after_it() {
+    let place = Place::find().await;
+    let mut options = place.options();
+    options.clock = Clock::from_fn(|| Timestamp::now() + SignedDuration::from_secs(3600));
+    let ahead = place.store_with(options).await;
+    let id = Uuid::new_v4();
+    let head = ahead.load(id).await.unwrap().head;
+    let told = |error: Error| {
+        let text = error.to_string();
+        assert!(
+            matches!(&error, Error::Ahead { from, .. } if *from > Timestamp::now() + SignedDuration::from_secs(3500)),
+            "{error:?}"
+        );
+        assert!(text.contains("a writer's clock is ahead, set it"), "{text}");
+    };
+    told(ahead.append(&head, "Thing", vec![event("1")]).await.unwrap_err());
+    let mut options = place.options();
+    options.patience = Duration::from_millis(200);
+    let after = place.store_with(options).await;
+    told(after.load(id).await.unwrap_err());
+}
+
+#[tokio::test]
 async fn a_loader_waits_for_a_writer_that_is_only_slow() {
     let place = Place::find().await;
     let mut options = place.options();
