@@ -106,9 +106,11 @@ fn check_values(prepared: &Prepared, values: &[BoundValue]) -> Result<(), DbErro
             values.len()
         )));
     }
-    for (spec, value) in specs.iter().zip(values) {
+    for (number, (spec, value)) in specs.iter().zip(values).enumerate() {
         if let BoundValue::Set(bytes) = value {
-            check::check(spec.typ(), bytes).map_err(|error| {
+            let choices = prepared.choices.contains(&number);
+            let check = if choices { check::check_choices } else { check::check };
+            check(spec.typ(), bytes).map_err(|error| {
                 DbError::invalid(format!("Exception while binding column {}: {error}", spec.name()))
             })?;
         }

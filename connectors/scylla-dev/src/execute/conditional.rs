@@ -61,7 +61,7 @@ impl<'a> OldRow<'a> {
             Rows::Ranges(_) => {
                 return Err(DbError::invalid(
                     "DELETE statements must restrict all PRIMARY KEY columns with equality relations in order to \
-                     use IF conditions, or only have static columns conditions",
+                     delete non static columns",
                 ));
             }
         };

@@ -62,8 +62,8 @@ impl<'p> BoundFilter<'p> {
             }
             Choice::List(term) => {
                 if let Some(list) = comparable(env.value(term)?)? {
-                    let elements = collection::elements(&list);
-                    elements.for_each(|element| rights.push(Some(list.slice_ref(element))));
+                    let elements = collection::optional_elements(&list);
+                    rights.extend(elements.map(|element| element.map(|element| list.slice_ref(element))));
                 }
             }
         }

@@ -93,7 +93,14 @@ impl Choice {
             Self::Several(terms) => terms.iter().filter_map(|term| env.key(term, what).transpose()).collect(),
             Self::List(term) => {
                 let list = env.key(term, what)?.unwrap_or_else(|| Bytes::from_static(&[0; 4]));
-                Ok(collection::elements(&list).map(|element| list.slice_ref(element)).collect())
+                if env.null_keys == NullKeys::Refused
+                    && collection::optional_elements(&list).any(|element| element.is_none())
+                {
+                    let message = format!("Invalid null value in condition for {}", what());
+                    return Err(DbError::invalid(message));
+                }
+                let elements = collection::optional_elements(&list).flatten();
+                Ok(elements.map(|element| list.slice_ref(element)).collect())
             }
         }
     }

@@ -15,6 +15,8 @@ pub struct Prepared {
     pub(crate) bind: Specs,
     pub(crate) partition_key: Vec<u16>,
     pub(crate) result: Specs,
+    /// Which variables are lists after IN.
+    pub(crate) choices: Vec<usize>,
     /// What USING TIMEOUT says.
     pub(crate) timeout: Option<Term>,
     pub(crate) plan: Plan,

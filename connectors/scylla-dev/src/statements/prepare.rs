@@ -35,11 +35,12 @@ pub fn prepare(text: &str, keyspace: Option<&str>, schema: &Schema) -> Result<Pr
         ParseError::Unsupported(message) => DbError::invalid(message),
     })?;
     let variables = vec![None; parsed.markers.len()];
-    let mut context = Context { schema, keyspace, names: parsed.markers, variables, timeout: None };
+    let mut context =
+        Context { schema, keyspace, names: parsed.markers, variables, timeout: None, choices: Vec::new() };
     let prepared = context.statement(parsed.statement)?;
-    let timeout = context.timeout.take();
+    let (timeout, choices) = (context.timeout.take(), std::mem::take(&mut context.choices));
     let bind = context.bind_specs()?;
-    Ok(Prepared { bind, timeout, ..prepared })
+    Ok(Prepared { bind, timeout, choices, ..prepared })
 }
 
 /// What the parts of this module share while one statement is prepared.
@@ -50,6 +51,8 @@ struct Context<'s> {
     names: Vec<Option<String>>,
     /// By number: what is known of the variable so far.
     variables: Vec<Option<ColumnSpec<'static>>>,
+    /// Which variables are lists after IN.
+    choices: Vec<usize>,
     /// What USING TIMEOUT says.
     timeout: Option<crate::execute::term::Term>,
 }
@@ -142,7 +145,14 @@ fn owner(table: &Table) -> TableSpec<'static> {
 
 /// A plan whose variables are still to be told.
 fn without_rows(plan: Plan) -> Prepared {
-    Prepared { bind: Arc::from([]), partition_key: Vec::new(), result: Arc::from([]), timeout: None, plan }
+    Prepared {
+        bind: Arc::from([]),
+        partition_key: Vec::new(),
+        result: Arc::from([]),
+        choices: Vec::new(),
+        timeout: None,
+        plan,
+    }
 }
 
 fn refuse_system(keyspace: &str) -> Result<(), DbError> {

@@ -10,13 +10,28 @@ use crate::error::DbError;
 pub fn check(typ: &CqlType, value: &[u8]) -> Result<(), DbError> {
     match typ {
         ColumnType::Native(native) => check_native(native, value),
-        ColumnType::Collection { typ, .. } => check_collection(typ, value),
+        ColumnType::Collection { typ, .. } => check_collection(typ, value, Nulls::Refused),
         ColumnType::Tuple(items) => check_fields(items.iter(), value),
         ColumnType::UserDefinedType { definition, .. } => {
             check_fields(definition.field_types.iter().map(|(_, typ)| typ), value)
         }
         other => Err(DbError::invalid(format!("type {} is not supported", types::name(other)))),
     }
+}
+
+/// As [`check`], for the list after IN: nulls may stand in it.
+pub fn check_choices(typ: &CqlType, value: &[u8]) -> Result<(), DbError> {
+    match typ {
+        ColumnType::Collection { typ, .. } => check_collection(typ, value, Nulls::Allowed),
+        other => check(other, value),
+    }
+}
+
+/// Whether elements may be null.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nulls {
+    Refused,
+    Allowed,
 }
 
 fn check_native(native: &NativeType, value: &[u8]) -> Result<(), DbError> {
@@ -62,7 +77,7 @@ fn invalid(what: &str) -> DbError {
     DbError::invalid(format!("marshaling error: Validation failed - {what}"))
 }
 
-fn check_collection(typ: &CollectionType<'static>, value: &[u8]) -> Result<(), DbError> {
+fn check_collection(typ: &CollectionType<'static>, value: &[u8], nulls: Nulls) -> Result<(), DbError> {
     let truncated = || DbError::invalid("Validation failed: collection is shorter than its lengths say");
     let (count, mut rest) = value.split_first_chunk::<4>().ok_or_else(truncated)?;
     let count = i32::from_be_bytes(*count);
@@ -76,8 +91,11 @@ fn check_collection(typ: &CollectionType<'static>, value: &[u8]) -> Result<(), D
     };
     for _ in 0..count {
         for typ in types {
-            let item = sized(&mut rest).ok_or_else(truncated)?;
-            check(typ, item.ok_or_else(|| DbError::invalid("null is not supported inside collections"))?)?;
+            match sized(&mut rest).ok_or_else(truncated)? {
+                Some(item) => check(typ, item)?,
+                None if nulls == Nulls::Allowed => {}
+                None => return Err(DbError::invalid("null is not supported inside collections")),
+            }
         }
     }
     if rest.is_empty() {

@@ -9,6 +9,12 @@ pub fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     (0..count).map_while(move |_| sized(&mut rest)?)
 }
 
+/// The elements of a list after IN, in which nulls may stand.
+pub fn optional_elements(value: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    let (count, mut rest) = counted(value);
+    (0..count).map_while(move |_| sized(&mut rest))
+}
+
 /// The entries of a serialized map.
 pub fn entries(value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let (count, mut rest) = counted(value);

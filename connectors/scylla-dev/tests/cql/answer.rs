@@ -56,7 +56,7 @@ fn rows(result: &QueryResult, lines: &mut Vec<String>) {
     }
     let result = result.clone().into_rows_result().unwrap();
     lines.push(format!("-- {}", columns(result.column_specs().iter())));
-    for row in result.rows::<ColumnIterator>().unwrap() {
+    for row in result.rows::<ColumnIterator<'_, '_>>().unwrap() {
         let values = row.unwrap().map(|column| {
             let column = column.unwrap();
             show::value(column.spec.typ(), column.slice.as_ref().map(|slice| slice.as_slice()))

@@ -272,7 +272,7 @@ fn check_conflicts(table: &Table, changes: &[Change]) -> Result<(), DbError> {
         let others = &changes[..at];
         if others.iter().any(|other| other.column == change.column && (is_whole(other) || is_whole(change))) {
             let name = &table.columns[change.column].name;
-            return Err(DbError::syntax(format!("Multiple incompatible setting of column {name}")));
+            return Err(DbError::invalid(format!("Multiple incompatible setting of column {name}")));
         }
     }
     Ok(())
@@ -307,7 +307,7 @@ fn check_condition(modify: &Modify, verb: &str) -> Result<(), DbError> {
         return Err(DbError::invalid(format!("Missing mandatory PRIMARY KEY part {}", missing.name)));
     }
     Err(DbError::invalid(format!(
-        "{verb} statements must restrict all PRIMARY KEY columns with equality relations in order to use IF \
-         conditions, or only have static columns conditions"
+        "{verb} statements must restrict all PRIMARY KEY columns with equality relations in order to delete non \
+         static columns"
     )))
 }

@@ -127,6 +127,9 @@ impl Context<'_> {
                 let element = Box::new(types::frozen(typ));
                 let list = ColumnType::Collection { frozen: false, typ: CollectionType::List(element) };
                 let receiver = Receiver::new(table, format!("{}({inner})", sign(relation.operator)), list);
+                if let Written::Marker(number) = term {
+                    self.choices.push(*number);
+                }
                 self.term(term, &receiver).map(Choice::List)
             }
             (Right::One(term), _) => {
