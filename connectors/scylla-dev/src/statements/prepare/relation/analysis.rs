@@ -203,11 +203,10 @@ impl Analysis<'_> {
     }
 }
 
+type OneBound = Option<(BoundValues, Edge)>;
+
 /// The bound that an operator of order sets, whether it belongs to the range, and what it is called.
-fn bound_of(
-    clustering: &mut Clustering,
-    operator: Operator,
-) -> Option<(&mut Option<(BoundValues, Edge)>, Edge, &'static str)> {
+fn bound_of(clustering: &mut Clustering, operator: Operator) -> Option<(&mut OneBound, Edge, &'static str)> {
     match operator {
         Operator::Gt => Some((&mut clustering.lower, Edge::Excluded, "start")),
         Operator::Ge => Some((&mut clustering.lower, Edge::Included, "start")),
