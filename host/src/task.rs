@@ -91,9 +91,9 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            lanes: 4,
-            batch_records: 1000,
-            batch_bytes: 1 << 20,
+            lanes: 8,
+            batch_records: 2000,
+            batch_bytes: 2 << 20,
             in_flight_bytes: 64 << 20,
             checkpoint_interval: Duration::from_millis(200),
             retry_failed: Duration::from_secs(300),
@@ -106,7 +106,7 @@ impl Settings {
     /// The most records read but not settled: enough for every lane to have writes waiting, and a bound where records
     /// are so small that bytes are none.
     pub fn in_flight_records(&self) -> usize {
-        self.lanes * self.batch_records * 8
+        self.lanes * self.batch_records * 4
     }
 }
 

@@ -73,8 +73,8 @@ fn killed_five_times(broker: &Broker) {
     let arrived = Arrived::of(&read);
     arrived.assert_whole(0);
     assert_eq!(arrived.distinct(), RECORDS);
-    // Each kill repeats at most what was in flight, 8 writes for each of 4 lanes, and what one interval brought.
-    let bound = 5 * (8 * 4 * 100 + RATE / 5);
+    // Each kill repeats at most what was in flight, 4 writes for each of 8 lanes, and what one interval brought.
+    let bound = 5 * (4 * 8 * 100 + RATE / 5);
     assert!(arrived.repeats <= bound, "{} repeats, {bound} allowed", arrived.repeats);
     println!("{} repeats, {bound} allowed", arrived.repeats);
 }

@@ -62,8 +62,8 @@ fn killed_five_times(database: &Database, broker: &Broker) {
         weir.kill();
         let lately = samples.iter().rev().find(|(at, _)| at.elapsed() > SAVED).map_or(0, |(_, count)| *count);
         let since_saved = count(&broker.address(), "killed") - lately;
-        // What was in flight, 8 writes for each of 4 lanes, and what came since the last checkpoint.
-        bound += 8 * 4 * 20 + since_saved;
+        // What was in flight, 4 writes for each of 8 lanes, and what came since the last checkpoint.
+        bound += 4 * 8 * 20 + since_saved;
         println!("killed at {point} records, {since_saved} of them in the last {SAVED:?}");
     }
     let weir = Weir::run(&[&file], &data, &[]);

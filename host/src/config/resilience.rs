@@ -138,7 +138,8 @@ pub(super) fn check(sink: &serde_json::Value) -> Vec<Problem> {
     let mut problems = Vec::new();
     let retry: Option<Retry> = part(sink, "retry");
     if retry.is_some_and(|retry| retry.max < retry.initial) {
-        problems.push(Problem::new("/retry/max", "`max` is less than `initial`"));
+        let problem = Problem::new("/retry/max", "`max` is less than `initial`");
+        problems.push(problem.help("it is 30s where it is not written"));
     }
     let breaker: Option<CircuitBreaker> = part(sink, "circuit_breaker");
     if breaker.is_some_and(|breaker| breaker.open_for_max < breaker.open_for) {

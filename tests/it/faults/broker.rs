@@ -26,6 +26,7 @@ sinks:
     config: {{ brokers: '{brokers}', topic: outages }}
     retry: {{ attempts: 1, on_exhausted: stop }}
     circuit_breaker: {{ open_for: 2s, open_for_max: 4s }}
+    lanes: 4
     batch: {{ records: 100 }}
 "
     );

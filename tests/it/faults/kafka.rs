@@ -23,6 +23,7 @@ sinks:
     config: {{ brokers: '{brokers}', topic: killed }}
     retry: {{ attempts: 1, on_exhausted: dead_letter }}
     circuit_breaker: {{ failures: 1, successes: 1, open_for: 1s, open_for_max: 2s }}
+    lanes: 4
     batch: {{ records: 100 }}
 dead_letter:
   connector: file

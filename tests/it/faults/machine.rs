@@ -265,7 +265,7 @@ fn a_second_run_on_one_data_folder_is_refused_by_name() {
         place: PLACE,
         fault: "a second host on the same data folder, then the first is killed",
         seen: "the second: exit 3, names the first's process; the first flows on; after its kill another starts at once",
-        repeated_at_most: "3 300: 8 writes of 100 for each of 4 lanes, and one checkpoint interval",
+        repeated_at_most: "3 300: 4 writes of 100 for each of 8 lanes, and one checkpoint interval",
         recovers_within: "the next start",
     };
     fault.survived(&Outcome { lost: 0, repeated, recovered: Some(recovered) });

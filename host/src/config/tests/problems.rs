@@ -17,7 +17,7 @@ fn a_file_without_faults_becomes_a_pipeline_with_the_defaults() {
     assert_eq!((pipeline.name.as_str(), pipeline.sinks.len()), ("orders", 1));
     assert_eq!(pipeline.source.connector, "clock");
     let settings = &pipeline.sinks[0].settings;
-    assert_eq!((settings.lanes, settings.batch_records, settings.batch_bytes), (4, 1000, 1 << 20));
+    assert_eq!((settings.lanes, settings.batch_records, settings.batch_bytes), (8, 2000, 2 << 20));
     assert_eq!(settings.in_flight_bytes, 64 << 20);
     assert_eq!(settings.checkpoint_interval, Duration::from_millis(200));
     assert_eq!(settings.middleware.timeout, Duration::from_secs(10));
@@ -155,6 +155,8 @@ fn dead_letters_need_a_place_and_have_none_of_their_own() {
            |
         20 |   retry: { on_exhausted: dead_letter, max: 1ms }
            |                                            ^^^
+           |
+           = help: it is 30s where it is not written
 
         error: unknown key `lanes`
           --> p.yaml:21:3

@@ -50,5 +50,5 @@ fn references_and_lists_in_one_text_are_no_mistakes_to_an_editor() {
     assert_eq!(at(&schema, "/$defs/sink.broker/properties/brokers/anyOf/1/type"), "string");
     assert_eq!(at(&schema, "/$defs/source.clock/properties/rate/anyOf/1/type"), "string");
     assert_eq!(at(&schema, "/properties/sinks/type"), "array");
-    assert_eq!(at(&schema, "/$defs/Sink/properties/lanes/default"), 4);
+    assert_eq!(at(&schema, "/$defs/Sink/properties/lanes/default"), 8);
 }
