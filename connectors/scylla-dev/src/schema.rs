@@ -36,6 +36,8 @@ pub(crate) const MAX_TABLETS: u32 = 1 << 12;
 pub struct Schema {
     /// Changes with every change of the schema; drivers compare it.
     pub version: Uuid,
+    /// When it came to be, µs since 1970 by the server's clock.
+    pub since: i64,
     /// What decides over tablets.
     pub layout: Layout,
     keyspaces: BTreeMap<Arc<str>, Arc<Keyspace>>,
@@ -88,7 +90,13 @@ pub fn is_system(keyspace: &str) -> bool {
 
 impl Default for Schema {
     fn default() -> Self {
-        Self { version: Uuid::new_v4(), layout: Layout::default(), keyspaces: BTreeMap::new(), next_table: 0 }
+        Self {
+            version: Uuid::new_v4(),
+            since: 0,
+            layout: Layout::default(),
+            keyspaces: BTreeMap::new(),
+            next_table: 0,
+        }
     }
 }
 

@@ -124,6 +124,7 @@ impl Schema {
             columns,
             options,
             partitioner: Partitioner::Murmur3,
+            dropped: Vec::new(),
             cdc_log: None,
         };
         self.put_table(table)

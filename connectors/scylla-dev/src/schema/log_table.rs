@@ -89,6 +89,9 @@ pub(super) fn is_in_use(schema: &Schema, log: &Table) -> bool {
     log.is_cdc_log() && logs.into_iter().any(|used| used.table.id == log.id)
 }
 
+/// For how long a name that was dropped cannot be had again, µs.
+const DROP_LEEWAY: i64 = 5_000_000;
+
 /// The log that `base` needs, if CDC is enabled for it: a new one without an id, or the present one (in use, or left
 /// over from before CDC was disabled) with its columns brought in line.
 pub(super) fn plan(schema: &Schema, base: &Table) -> Result<Option<Table>, DbError> {
@@ -98,7 +101,7 @@ pub(super) fn plan(schema: &Schema, base: &Table) -> Result<Option<Table>, DbErr
         return Ok(None);
     }
     match existing {
-        Some(log) if log.is_cdc_log() => Ok(Some(synced(log, base))),
+        Some(log) if log.is_cdc_log() => synced(log, base, schema.since).map(Some),
         Some(_) => Err(DbError::invalid(format!(
             "Cannot create CDC log table for table {}.{} because a table of name {}.{name} already exists",
             base.keyspace, base.name, base.keyspace
@@ -119,6 +122,7 @@ fn fresh(base: &Table, name: String) -> Table {
         next_column: 0,
         options: options(base),
         partitioner: Partitioner::Cdc,
+        dropped: Vec::new(),
         cdc_log: None,
     };
     for (name, kind, typ) in columns(base) {
@@ -129,18 +133,34 @@ fn fresh(base: &Table, name: String) -> Table {
 }
 
 /// Keeps ids of columns that stay, so that rows of before stay readable.
-fn synced(log: &Table, base: &Table) -> Table {
+///
+/// # Errors
+/// When a column of that name was dropped a moment before `now`: writes that are under way may still hold it.
+fn synced(log: &Table, base: &Table, now: i64) -> Result<Table, DbError> {
     let mut log = log.clone();
+    log.dropped.retain(|(_, until)| *until > now);
+    let too_soon = std::mem::take(&mut log.dropped);
     let wanted = columns(base);
-    log.columns
-        .retain(|column| wanted.iter().any(|(name, _, typ)| *name == *column.name && *typ == column.typ));
+    let stays =
+        |column: &Column| wanted.iter().any(|(name, _, typ)| *name == *column.name && *typ == column.typ);
+    let lost = log.columns.extract_if(.., |column| !stays(column));
+    log.dropped = lost.map(|column| (column.name, now + DROP_LEEWAY)).collect();
     for (name, kind, typ) in wanted {
-        if log.column(&name).is_none() {
-            push(&mut log, &name, kind, typ);
+        if log.column(&name).is_some() {
+            continue;
         }
+        if let Some((_, until)) = too_soon.iter().find(|(dropped, _)| **dropped == *name) {
+            let seconds = (until - now) / 1_000_000 + 1;
+            return Err(DbError::invalid(format!(
+                "Cannot add column {name} because a column with the same name was dropped too recently. \
+                 Please retry after {seconds} seconds"
+            )));
+        }
+        push(&mut log, &name, kind, typ);
     }
+    log.dropped.extend(too_soon);
     super::checks::sort_columns(&mut log.columns);
-    log
+    Ok(log)
 }
 
 fn push(log: &mut Table, name: &str, kind: ColumnKind, typ: CqlType) {

@@ -35,6 +35,8 @@ pub struct Table {
     pub options: TableOptions,
     /// How partition keys become tokens.
     pub partitioner: Partitioner,
+    /// The columns that a CDC log has lost, and until when (µs since 1970) there may be none of that name.
+    pub dropped: Vec<(Arc<str>, i64)>,
     /// The CDC log that writes to this table are recorded in; set while CDC is enabled.
     pub cdc_log: Option<Arc<CdcLog>>,
 }

@@ -103,6 +103,7 @@ impl Store {
     ) -> Result<T, DbError> {
         let mut current = self.schema.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = (**current).clone();
+        next.since = self.clock.micros();
         let result = change(&mut next)?;
         next.version = uuid::Uuid::new_v4();
         let mut data = self.lock();

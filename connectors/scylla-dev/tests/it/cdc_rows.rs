@@ -323,7 +323,7 @@ async fn a_batch_over_partitions_and_tables_is_logged_apart() {
 
 #[tokio::test]
 async fn the_log_follows_its_table_only() {
-    let (_server, session) = start().await;
+    let (server, session) = start().await;
     check(&session, ROWS, "", &["INSERT INTO t (pk, ck, v) VALUES (1, 1, 1)"], &["insert ck=1 pk=1 v=1."])
         .await;
     let fixed = "You cannot modify the set of columns of a CDC log table directly.";
@@ -347,7 +347,14 @@ async fn the_log_follows_its_table_only() {
     }
     run(&session, "ALTER TABLE t_scylla_cdc_log WITH comment = 'mine'").await;
     run(&session, "ALTER TABLE t DROP w").await;
+    let soon = refused(&session, "ALTER TABLE t ADD w int").await;
+    assert!(
+        soon.contains("Cannot add column w because a column with the same name was dropped too recently"),
+        "{soon}"
+    );
     run(&session, "ALTER TABLE t ADD x text").await;
+    server.faults().advance_clock(std::time::Duration::from_secs(6));
+    run(&session, "ALTER TABLE t ADD w int").await;
     run(&session, "ALTER TABLE t WITH cdc = {'enabled': false}").await;
     for (statement, text) in [
         ("ALTER TABLE t_scylla_cdc_log ADD y int", "Although the base table has deactivated CDC"),
