@@ -143,3 +143,36 @@ impl Trouble {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{Instant, sleep};
+    use weir_sdk::metrics::Metrics;
+    use weir_sdk::{Error, ErrorKind, TaskId};
+
+    use super::Trouble;
+    use crate::middleware::parking::Parking;
+    use crate::state::{Board, State};
+
+    #[tokio::test(start_paused = true)]
+    async fn polls_that_fail_show_by_their_number_or_by_how_long_they_last() {
+        for (lasts, polls) in [(0, 5), (4, 3), (10, 1)] {
+            let task = TaskId { pipeline: "p".into(), sink: "s".into() };
+            let pen = Board::default().enter(task, Metrics::default());
+            pen.running();
+            let (parking, mut trouble, mut failed) = (Parking::new(pen.clone()), Trouble::new(), 0);
+            while pen.state() == State::Running {
+                let began = Instant::now();
+                sleep(Duration::from_secs(lasts)).await;
+                let error = Error::new(ErrorKind::Timeout, "no answer");
+                trouble.wait(error, began, &parking).await.unwrap();
+                failed += 1;
+            }
+            assert_eq!((pen.state(), failed), (State::Parked, polls), "{lasts} s each");
+            trouble.over();
+            assert_eq!(pen.state(), State::Running);
+        }
+    }
+}
