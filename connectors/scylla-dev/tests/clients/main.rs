@@ -50,9 +50,11 @@ fn go_and_its_reader_of_cdc_logs() {
 }
 
 #[test]
-fn go_with_the_driver_of_cassandra() {
-    let server = Server::start(&["--user", NAME]);
-    server.meet("go/run", &["driver-upstream", "-user", NAME, "-password", WORD], &[]);
+fn go_with_the_drivers_of_cassandra() {
+    for driver in ["driver-upstream", "driver-apache"] {
+        let server = Server::start(&["--user", NAME]);
+        server.meet("go/run", &[driver, "-user", NAME, "-password", WORD], &[]);
+    }
 }
 
 /// The program, until it is dropped.

@@ -290,6 +290,10 @@ func knownTable(session *gocql.Session, name string) *gocql.TableMetadata {
 		return table
 	}
 	keyspace, err := session.KeyspaceMetadata("go")
+	// Apache's hears of a new keyspace by an event, a while after it was made.
+	if errors.Is(err, gocql.ErrKeyspaceDoesNotExist) {
+		return nil
+	}
 	must(err, "metadata")
 	return keyspace.Tables[name]
 }
