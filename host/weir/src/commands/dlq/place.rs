@@ -1,15 +1,16 @@
 //! `Place`: where dead letters are kept, and how they are read from there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 use weir_host::config::{self, Lookup, PipelineConfig};
 use weir_host::registry::Registry;
 use weir_sdk::dead_letter::{DeadLetter, Id};
 use weir_sdk::metrics::Metrics;
-use weir_sdk::{Checkpoint, Context, Error, ErrorKind, Origin, Room, SourceFactory, TaskId};
+use weir_sdk::{Checkpoint, Context, Error, ErrorKind, Origin, Room, SourceFactory, TaskId, Timestamp};
 
 use super::filter::Filter;
 use crate::exit::Exit;
@@ -17,6 +18,8 @@ use crate::output;
 
 /// As much as one read may bring.
 const ROOM: Room = Room { records: 1000, bytes: 4 << 20 };
+/// How many bytes of records are held at once; the place is read once more for each further portion.
+const AT_ONCE: usize = 64 << 20;
 
 /// Where the dead letters are.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,13 +41,21 @@ pub(super) struct Place {
     config: Value,
     /// Only the dead letters of this pipeline; `None` where the place was named without one.
     pub(super) pipeline: Option<PipelineConfig>,
+    at_once: usize,
 }
 
-/// A dead letter and every place where it stands: a far side without keys has it as often as it failed.
-pub(super) struct Found {
-    /// As it failed last.
-    pub(super) letter: DeadLetter,
+/// What is known of a dead letter while its record is not held: of these there may be very many.
+pub(super) struct Entry {
+    pub(super) id: Id,
+    /// Every place where it stands: a far side without keys has it as often as it failed.
     pub(super) origins: Vec<Origin>,
+    pub(super) sink: String,
+    pub(super) replays: u32,
+    written: Timestamp,
+    first_failed: Timestamp,
+    last_failed: Timestamp,
+    size: usize,
+    is_picked: bool,
 }
 
 impl Place {
@@ -118,14 +129,43 @@ impl Place {
             );
         }
         if problems.is_empty() {
-            return Ok(Self { source: source.clone(), config, pipeline });
+            return Ok(Self { source: source.clone(), config, pipeline, at_once: AT_ONCE });
         }
         Err(Exit::Configuration)
     }
 
-    /// Every dead letter that the filter picks, by id, as it failed last.
-    pub(super) async fn read(&self, filter: &Filter) -> Result<BTreeMap<Id, Found>, Error> {
-        let mut found: BTreeMap<Id, Found> = BTreeMap::new();
+    /// Every dead letter that the filter picks as it failed last, in the order in which the source had written them.
+    pub(super) async fn index(&self, filter: &Filter) -> Result<Vec<Entry>, Error> {
+        let mut entries: BTreeMap<Id, Entry> = BTreeMap::new();
+        let foreign = self.each(|letter, origin| note(&mut entries, filter, &letter, origin)).await?;
+        if foreign > 0 {
+            tracing::warn!(records = foreign, "left out: these are no dead letters");
+        }
+        let mut picked: Vec<_> = entries.into_values().filter(|entry| entry.is_picked).collect();
+        picked.sort_by_key(|entry| (entry.written, entry.first_failed, entry.id));
+        Ok(picked)
+    }
+
+    /// The dead letters of the first of these entries, as many as are held at once, in their order, and how many
+    /// entries that were; what was removed meanwhile is left out.
+    pub(super) async fn load(&self, entries: &[Entry]) -> Result<(usize, Vec<DeadLetter>), Error> {
+        let portion = fitting(entries, self.at_once);
+        let wanted: HashSet<Id> = entries[..portion].iter().map(|entry| entry.id).collect();
+        let mut letters: HashMap<Id, DeadLetter> = HashMap::new();
+        let take = |letter: DeadLetter, _| {
+            let id = letter.facts.id;
+            let is_newer = |known: &DeadLetter| letter.facts.last_failed >= known.facts.last_failed;
+            if wanted.contains(&id) && letters.get(&id).is_none_or(is_newer) {
+                letters.insert(id, letter);
+            }
+        };
+        self.each(take).await?;
+        let in_order = entries[..portion].iter().filter_map(|entry| letters.remove(&entry.id));
+        Ok((portion, in_order.collect()))
+    }
+
+    /// Reads the place once; how many records there are no dead letters.
+    async fn each(&self, mut visit: impl FnMut(DeadLetter, Origin)) -> Result<usize, Error> {
         let mut source = self.source.open(self.config.clone(), Checkpoint::default(), self.context()).await?;
         let mut foreign = 0;
         while let Some(batch) = source.poll(ROOM).await? {
@@ -133,18 +173,14 @@ impl Place {
             for record in batch.records.into_vec() {
                 let origin = record.origin.clone();
                 match DeadLetter::from_record(record) {
-                    Ok(letter) if self.is_ours(&letter) => take(&mut found, letter, origin),
+                    Ok(letter) if self.is_ours(&letter) => visit(letter, origin),
                     Ok(_) => {}
                     Err(_) => foreign += 1,
                 }
             }
         }
         source.close().await?;
-        if foreign > 0 {
-            tracing::warn!(records = foreign, "left out: these are no dead letters");
-        }
-        found.retain(|_, found| filter.picks(&found.letter));
-        Ok(found)
+        Ok(foreign)
     }
 
     /// Removes what stands at these places, as far as the far side can; how many.
@@ -162,27 +198,44 @@ impl Place {
     }
 }
 
-fn take(found: &mut BTreeMap<Id, Found>, letter: DeadLetter, origin: Origin) {
-    match found.get_mut(&letter.facts.id) {
-        None => {
-            found.insert(letter.facts.id, Found { letter, origins: vec![origin] });
+/// Takes in one more failure of a dead letter; the filter judges the last one.
+fn note(entries: &mut BTreeMap<Id, Entry>, filter: &Filter, letter: &DeadLetter, origin: Origin) {
+    let facts = &letter.facts;
+    // What it is a slice of is a whole page of records.
+    let offset = Bytes::copy_from_slice(origin.offset.as_bytes()).into();
+    let origin = Origin { offset, ..origin };
+    let mut origins = Vec::new();
+    if let Some(known) = entries.get_mut(&facts.id) {
+        known.origins.push(origin);
+        if facts.last_failed < known.last_failed {
+            return;
         }
-        Some(known) => {
-            known.origins.push(origin);
-            if letter.facts.last_failed >= known.letter.facts.last_failed {
-                known.letter = letter;
-            }
-        }
+        origins = std::mem::take(&mut known.origins);
+    } else {
+        origins.push(origin);
     }
+    let entry = Entry {
+        id: facts.id,
+        origins,
+        sink: facts.task.sink.clone(),
+        replays: facts.replays,
+        written: letter.record.timestamp,
+        first_failed: facts.first_failed,
+        last_failed: facts.last_failed,
+        size: letter.record.size(),
+        is_picked: filter.picks(letter),
+    };
+    entries.insert(facts.id, entry);
 }
 
-/// In the order in which the source had written them.
-pub(super) fn in_order(found: BTreeMap<Id, Found>) -> Vec<Found> {
-    let mut all: Vec<_> = found.into_values().collect();
-    all.sort_by_key(|found| {
-        (found.letter.record.timestamp, found.letter.facts.first_failed, found.letter.facts.id)
+/// How many of the entries, at least one, have records of so many bytes together.
+fn fitting(entries: &[Entry], bytes: usize) -> usize {
+    let mut sum = 0;
+    let fits = entries.iter().take_while(|entry| {
+        sum += entry.size;
+        sum <= bytes
     });
-    all
+    fits.count().max(1).min(entries.len())
 }
 
 /// A far side that does not do its part ends the command with its reason; the code tells a wrong configuration apart.
@@ -198,5 +251,54 @@ pub(super) fn failed(error: anyhow::Error) -> anyhow::Result<Exit> {
             Ok(Exit::Failed)
         }
         None => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use weir_sdk::dead_letter::{DeadLetter, Failure, Stage};
+    use weir_sdk::{Error, ErrorKind, Headers, Origin, Record, TaskId, Timestamp};
+
+    use super::{Filter, Place};
+
+    /// Dead letter `n`, written at this time, as it failed at that one.
+    fn letter(n: u32, written: i64, failed: i64) -> Record {
+        let origin = Origin { partition: "p".into(), offset: n.to_string().into() };
+        let (value, timestamp) = (Some(n.to_string().into()), Timestamp(written));
+        let record = Record { key: None, value, headers: Headers::default(), timestamp, origin };
+        let error = Error::new(ErrorKind::Record, format!("failed at {failed}"));
+        let at = Timestamp(failed);
+        let failure = Failure { stage: Stage::Sink, refused_by: "topic", error: &error, advice: "", at };
+        DeadLetter::new(record, &TaskId { pipeline: "p".into(), sink: "s".into() }, failure).into_record()
+    }
+
+    #[tokio::test]
+    async fn portion_by_portion_each_dead_letter_comes_once_in_the_order_of_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = json!({ "path": folder.path().join("dead.jsonl") });
+        let registry = crate::builtin::registry().unwrap();
+        let mut place = Place::at("file", config.clone(), None, &registry).unwrap();
+        let file = registry.sink("file").unwrap().open(config, place.context()).await.unwrap();
+        let failures = [(1, 30, 100), (2, 10, 101), (3, 20, 102), (1, 30, 103), (4, 40, 104), (3, 20, 99)];
+        let failures = failures.map(|(n, written, failed)| letter(n, written, failed));
+        file.write(failures.into_iter().collect()).await.unwrap();
+        for at_once in [1, 400, 1 << 20] {
+            place.at_once = at_once;
+            let entries = place.index(&Filter::default()).await.unwrap();
+            assert_eq!(entries.iter().map(|entry| entry.origins.len()).collect::<Vec<_>>(), [1, 2, 2, 1]);
+            let (mut left, mut read) = (&entries[..], Vec::new());
+            while !left.is_empty() {
+                let (portion, letters) = place.load(left).await.unwrap();
+                assert_eq!(portion, letters.len());
+                assert!(portion == 1 || at_once > 1);
+                read.extend(letters);
+                left = &left[portion..];
+            }
+            let shown =
+                |letter: &DeadLetter| (letter.record.value.clone().unwrap(), letter.facts.last_failed.0);
+            let wanted = [("2", 101), ("3", 102), ("1", 103), ("4", 104)];
+            assert_eq!(read.iter().map(shown).collect::<Vec<_>>(), wanted.map(|(n, at)| (n.into(), at)));
+        }
     }
 }

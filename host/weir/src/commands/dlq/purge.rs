@@ -36,13 +36,13 @@ pub(super) async fn run(args: &Args, registry: &Registry, lookup: &dyn Lookup) -
         Ok(place) => place,
         Err(exit) => return Ok(exit),
     };
-    let found = place.read(&args.filter).await?;
+    let entries = place.index(&args.filter).await?;
     if args.dry_run {
-        output::line(format!("{} dead letters would be removed", found.len()));
+        output::line(format!("{} dead letters would be removed", entries.len()));
         return Ok(Exit::Ok);
     }
-    let letters = found.len();
-    remove(&place, found.into_values().flat_map(|found| found.origins).collect(), letters).await?;
+    let letters = entries.len();
+    remove(&place, entries.into_iter().flat_map(|entry| entry.origins).collect(), letters).await?;
     Ok(Exit::Ok)
 }
 

@@ -21,12 +21,12 @@ use weir_host::run::spec;
 use weir_host::stop::Stop;
 use weir_host::task::{self, Ended, Spec};
 use weir_sdk::metrics::names;
-use weir_sdk::{CheckpointStore, Error, ErrorKind, Record};
+use weir_sdk::{CheckpointStore, Error, ErrorKind};
 
 use self::lazy::Lazy;
 use self::letters::{Letters, NoCheckpoints};
 use super::filter::Filter;
-use super::place::{Found, Place, PlaceArgs, failed, in_order};
+use super::place::{Entry, Place, PlaceArgs, failed};
 use super::purge;
 use crate::exit::Exit;
 use crate::output;
@@ -66,16 +66,16 @@ pub(super) async fn run(
     stop: &Stop,
 ) -> anyhow::Result<Exit> {
     let place = match Place::find(&args.place, registry, lookup) {
-        Ok(place) => place,
+        Ok(place) => Arc::new(place),
         Err(exit) => return Ok(exit),
     };
     let Some(pipeline) = &place.pipeline else {
         output::complaint("a replay needs the pipeline", "name its file in place of --connector");
         return Ok(Exit::Configuration);
     };
-    let mut chosen = in_order(place.read(&args.filter).await?);
+    let mut chosen = place.index(&args.filter).await?;
     let all = chosen.len();
-    chosen.retain(|found| found.letter.facts.replays < args.max_replays);
+    chosen.retain(|entry| entry.replays < args.max_replays);
     if chosen.len() < all {
         output::complaint(
             &format!(
@@ -92,8 +92,8 @@ pub(super) async fn run(
         return Ok(Exit::Ok);
     }
     let (origins, letters): (Vec<_>, usize) =
-        (chosen.iter().flat_map(|found| found.origins.clone()).collect(), chosen.len());
-    match send(pipeline, chosen, registry, stop).await {
+        (chosen.iter().flat_map(|entry| entry.origins.clone()).collect(), chosen.len());
+    match send(&place, pipeline, chosen, (registry, stop)).await {
         Ok(Some(sums)) => {
             output::line(format!("sent {} dead letters, {} failed again", sums.sent, sums.failed_again));
             if args.purge {
@@ -110,10 +110,10 @@ pub(super) async fn run(
     }
 }
 
-fn dry(chosen: &[Found]) {
+fn dry(chosen: &[Entry]) {
     let mut sinks: BTreeMap<&str, usize> = BTreeMap::new();
-    for found in chosen {
-        *sinks.entry(&found.letter.facts.task.sink).or_default() += 1;
+    for entry in chosen {
+        *sinks.entry(&entry.sink).or_default() += 1;
     }
     output::line(format!("{} dead letters would be sent", chosen.len()));
     for (sink, letters) in sinks {
@@ -123,21 +123,22 @@ fn dry(chosen: &[Found]) {
 
 /// Sends them, sink by sink; `None` when it was asked to stop.
 async fn send(
+    place: &Arc<Place>,
     pipeline: &PipelineConfig,
-    chosen: Vec<Found>,
-    registry: &Registry,
-    stop: &Stop,
+    chosen: Vec<Entry>,
+    (registry, stop): (&Registry, &Stop),
 ) -> Result<Option<Sums>, Error> {
     let bar = bar(chosen.len());
-    let mut of_sink: BTreeMap<String, Vec<Record>> = BTreeMap::new();
-    for found in chosen {
-        let sink = found.letter.facts.task.sink.clone();
-        of_sink.entry(sink).or_default().push(found.letter.into_replay());
+    let mut of_sink: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
+    for entry in chosen {
+        of_sink.entry(entry.sink.clone()).or_default().push(entry);
     }
     let mut sums = Sums::default();
-    for (sink, records) in of_sink {
-        let (sent, before) = (records.len() as u64, sums.sent);
-        let spec = build(pipeline, &sink, records, registry)?;
+    for (sink, entries) in of_sink {
+        let before = sums.sent;
+        let letters = Letters::new(place.clone(), entries);
+        let spec = build(pipeline, &sink, letters, registry)?;
+        let sent = spec.metrics.counter(names::RECORDS_READ);
         let again = spec.metrics.counter(names::DLQ_MESSAGES);
         let (pen, _orders) = Control::default().enter(spec.id.clone(), spec.metrics.clone());
         let pen = pen.hiding(pipeline.mask().clone());
@@ -148,7 +149,7 @@ async fn send(
         if ended != Ended::Exhausted {
             return Ok(None);
         }
-        sums.sent += sent;
+        sums.sent += sent.get();
         sums.failed_again += again.get();
         bar.set_position(sums.sent);
     }
@@ -160,7 +161,7 @@ async fn send(
 fn build(
     pipeline: &PipelineConfig,
     sink: &str,
-    records: Vec<Record>,
+    letters: Letters,
     registry: &Registry,
 ) -> Result<Spec, Error> {
     let Some(known) = pipeline.sinks.iter().find(|known| known.name == sink) else {
@@ -175,7 +176,7 @@ fn build(
     if let Some(place) = &mut spec.dead_letter {
         place.sink = Arc::new(Lazy(place.sink.clone()));
     }
-    Ok(Spec { source: Arc::new(Letters::new(records)), ..spec })
+    Ok(Spec { source: Arc::new(letters), ..spec })
 }
 
 /// Shows how far the sink is; never ends.

@@ -10,7 +10,7 @@ use weir_sdk::Timestamp;
 use weir_sdk::dead_letter::{DeadLetter, Id};
 
 use super::filter::Filter;
-use super::place::{Place, PlaceArgs, in_order};
+use super::place::{Place, PlaceArgs};
 use crate::exit::Exit;
 use crate::output;
 
@@ -47,12 +47,20 @@ pub(super) async fn list(args: &ListArgs, registry: &Registry, lookup: &dyn Look
         Ok(place) => place,
         Err(exit) => return Ok(exit),
     };
-    let found = in_order(place.read(&args.filter).await?);
-    let shown = found.iter().take(args.limit.unwrap_or(usize::MAX)).map(|found| &found.letter);
-    if args.json {
-        shown.for_each(|letter| output::line(object(letter)));
-    } else {
-        table(&shown.collect::<Vec<_>>());
+    let mut entries = place.index(&args.filter).await?;
+    entries.truncate(args.limit.unwrap_or(usize::MAX));
+    let (mut left, mut rows) = (&entries[..], Vec::new());
+    while !left.is_empty() {
+        let (portion, letters) = place.load(left).await?;
+        if args.json {
+            letters.iter().for_each(|letter| output::line(object(letter)));
+        } else {
+            rows.extend(letters.iter().map(row));
+        }
+        left = &left[portion..];
+    }
+    if !args.json {
+        table(&rows);
     }
     Ok(Exit::Ok)
 }
@@ -62,8 +70,9 @@ pub(super) async fn show(args: &ShowArgs, registry: &Registry, lookup: &dyn Look
         Ok(place) => place,
         Err(exit) => return Ok(exit),
     };
-    let found = place.read(&Filter::of(args.id)).await?;
-    match found.values().next() {
+    let entries = place.index(&Filter::of(args.id)).await?;
+    let letters = if entries.is_empty() { Vec::new() } else { place.load(&entries).await?.1 };
+    match letters.first() {
         None => {
             output::complaint(
                 &format!("there is no dead letter {}", args.id),
@@ -71,25 +80,24 @@ pub(super) async fn show(args: &ShowArgs, registry: &Registry, lookup: &dyn Look
             );
             Ok(Exit::Failed)
         }
-        Some(found) => {
+        Some(letter) => {
             if args.json {
-                output::line(object(&found.letter));
+                output::line(object(letter));
             } else {
-                whole(&found.letter);
+                whole(letter);
             }
             Ok(Exit::Ok)
         }
     }
 }
 
-fn table(letters: &[&DeadLetter]) {
-    if letters.is_empty() {
+fn table(rows: &[[String; 10]]) {
+    if rows.is_empty() {
         output::line("no dead letters");
         return;
     }
     let titles =
         ["ID", "LAST FAILED", "SINK", "STAGE", "KIND", "TYPE", "KEY", "TRIED", "REPLAYED", "MESSAGE"];
-    let rows: Vec<[String; 10]> = letters.iter().map(|letter| row(letter)).collect();
     let width = |column: usize| {
         let widest = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
         widest.max(titles[column].len())

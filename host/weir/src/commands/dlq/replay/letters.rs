@@ -1,21 +1,28 @@
 //! Dead letters in the place of a source, and a store that keeps no checkpoint of them.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use weir_sdk::config::Problem;
+use weir_sdk::dead_letter::DeadLetter;
 use weir_sdk::store::Saved;
 use weir_sdk::{
     Batch, Checkpoint, CheckpointStore, Context, Error, Record, Room, Source, SourceFactory, Start, TaskId,
     async_trait,
 };
 
-/// Records that are there once.
-pub(super) struct Letters(Mutex<Vec<Record>>);
+use crate::commands::dlq::place::{Entry, Place};
+
+/// Dead letters of a place, each once.
+pub(super) struct Letters {
+    place: Arc<Place>,
+    entries: Mutex<Vec<Entry>>,
+}
 
 impl Letters {
-    pub(super) fn new(records: Vec<Record>) -> Self {
-        Self(Mutex::new(records))
+    pub(super) fn new(place: Arc<Place>, entries: Vec<Entry>) -> Self {
+        Self { place, entries: Mutex::new(entries) }
     }
 }
 
@@ -39,15 +46,18 @@ impl SourceFactory for Letters {
         _resume: Checkpoint,
         _context: Context,
     ) -> Result<Box<dyn Source>, Error> {
-        let mut records = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        records.reverse();
-        Ok(Box::new(Reading { left: records }))
+        let entries = std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(Box::new(Reading { place: self.place.clone(), entries, loaded: 0, left: VecDeque::new() }))
     }
 }
 
 struct Reading {
-    /// The next one is the last.
-    left: Vec<Record>,
+    place: Arc<Place>,
+    entries: Vec<Entry>,
+    /// How many of the entries were loaded.
+    loaded: usize,
+    /// Loaded, and not given out.
+    left: VecDeque<Record>,
 }
 
 #[async_trait]
@@ -57,15 +67,20 @@ impl Source for Reading {
     }
 
     async fn poll(&mut self, room: Room) -> Result<Option<Batch>, Error> {
+        while self.left.is_empty() && self.loaded < self.entries.len() {
+            let (portion, letters) = self.place.load(&self.entries[self.loaded..]).await?;
+            self.loaded += portion;
+            self.left.extend(letters.into_iter().map(DeadLetter::into_replay));
+        }
         let (mut records, mut bytes) = (Vec::new(), 0);
         while records.len() < room.records
-            && let Some(next) = self.left.last()
+            && let Some(next) = self.left.front()
         {
             bytes += next.size();
             if !records.is_empty() && bytes > room.bytes {
                 break;
             }
-            records.extend(self.left.pop());
+            records.extend(self.left.pop_front());
         }
         Ok((!records.is_empty())
             .then(|| Batch { records: records.into(), checkpoint: Checkpoint::default() }))
