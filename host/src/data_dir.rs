@@ -95,10 +95,13 @@ fn held(path: &Path, lock: &Path) -> Error {
 }
 
 fn unusable(path: &Path, error: io::Error) -> Error {
-    let path = path.display();
-    Error::new(ErrorKind::Config, format!("cannot use {path}"))
-        .caused_by(error)
-        .advice("let the user that runs weir write there, or give --data-dir another place")
+    let advice =
+        if error.kind() == io::ErrorKind::AlreadyExists || error.kind() == io::ErrorKind::NotADirectory {
+            "there is a file in its way: give --data-dir the name of a directory, which may be new"
+        } else {
+            "let the user that runs weir write there, or give --data-dir another place"
+        };
+    Error::new(ErrorKind::Config, format!("cannot use {}", path.display())).caused_by(error).advice(advice)
 }
 
 #[cfg(test)]
@@ -138,5 +141,8 @@ mod tests {
         std::fs::write(&path, "").unwrap();
         let error = DataDir::open(&path).unwrap_err();
         assert!(error.to_string().starts_with(&format!("cannot use {}: ", path.display())), "{error}");
+        assert!(error.operator_advice().unwrap().contains("a file in its way"), "{error:?}");
+        let error = DataDir::open(path.join("below")).unwrap_err();
+        assert!(error.operator_advice().unwrap().contains("a file in its way"), "{error:?}");
     }
 }

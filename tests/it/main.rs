@@ -6,6 +6,7 @@
 mod checkpoint;
 mod dev;
 mod dlq;
+mod environment;
 mod faults;
 mod fulfilment;
 mod generator;

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use weir_sdk::config::Secret;
@@ -49,7 +49,7 @@ impl Access {
 
     fn refuses(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
         match self {
-            Self::Insecure => None,
+            Self::Insecure => (!is_of_its_own_page(headers)).then(elsewhere),
             Self::Token(token) => {
                 let open = matches!(path, "/live" | "/ready");
                 (!open && !shows(headers, token)).then(unauthorized)
@@ -65,6 +65,14 @@ impl Access {
             }
         }
     }
+}
+
+/// Whoever reaches the address may ask, but no page of another site may have a browser ask for it.
+fn is_of_its_own_page(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let origin = origin.as_bytes();
+    let host = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
+    host.is_some() && host == headers.get(header::HOST).map(HeaderValue::as_bytes)
 }
 
 /// Lets a request pass, or answers it.
@@ -119,9 +127,16 @@ fn foreign() -> Response {
     )
 }
 
+fn elsewhere() -> Response {
+    let advice =
+        "ask without a browser, or from a page of this host; a listener with a token is not asked so";
+    refusal_with(StatusCode::FORBIDDEN, "a page of another site asks", Some(advice))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Access, names_here, same};
+    use axum::http::{HeaderName, header};
     use weir_sdk::config::Secret;
 
     #[test]
@@ -156,6 +171,22 @@ mod tests {
         assert!(same(b"secret", b"secret"));
         for wrong in [&b""[..], b"secre", b"secret1", b"Secret"] {
             assert!(!same(wrong, b"secret"));
+        }
+    }
+
+    #[test]
+    fn an_insecure_listener_is_not_ordered_about_by_pages_of_other_sites() {
+        let refuses = |headers: &[(HeaderName, &str)]| {
+            let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
+            Access::Insecure.refuses("/api/v1/tasks/pause", &headers.collect()).is_some()
+        };
+        let host = (header::HOST, "weir.example:9090");
+        assert!(!refuses(&[]) && !refuses(&[host.clone()]));
+        assert!(!refuses(&[host.clone(), (header::ORIGIN, "http://weir.example:9090")]));
+        for origin in
+            ["http://evil.example", "null", "http://weir.example:9090.evil.example", "weir.example:9090"]
+        {
+            assert!(refuses(&[host.clone(), (header::ORIGIN, origin)]), "{origin}");
         }
     }
 

@@ -10,6 +10,7 @@ use openssl::x509::{X509, X509Builder, X509NameBuilder};
 
 /// Signs certificates.
 pub(crate) struct Authority {
+    name: String,
     key: PKey<Private>,
     certificate: X509,
 }
@@ -20,7 +21,7 @@ impl Authority {
         let mut builder = begun(name, name, &key);
         builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
         builder.sign(&key, MessageDigest::sha256()).unwrap();
-        Self { key, certificate: builder.build() }
+        Self { name: name.to_owned(), key, certificate: builder.build() }
     }
 
     /// What its clients are told to trust, as PEM.
@@ -31,8 +32,7 @@ impl Authority {
     /// A key and a certificate for 127.0.0.1, as PEM, as a Kafka wants its keystore.
     pub(crate) fn keystore(&self) -> Vec<u8> {
         let key = key();
-        let issuer = self.certificate.subject_name().entries().next().unwrap().data().as_utf8().unwrap();
-        let mut builder = begun("a broker", &issuer, &key);
+        let mut builder = begun("a broker", &self.name, &key);
         let names = SubjectAlternativeName::new().ip("127.0.0.1").build(&builder.x509v3_context(None, None));
         builder.append_extension(names.unwrap()).unwrap();
         builder.sign(&self.key, MessageDigest::sha256()).unwrap();

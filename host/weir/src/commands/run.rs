@@ -15,7 +15,7 @@ use weir_host::stop::Stop;
 use weir_host::supervisor::Outcome;
 use weir_host::{http, task};
 use weir_sdk::config::HumanDuration;
-use weir_sdk::{CheckpointStore, TaskId};
+use weir_sdk::{CheckpointStore, Error, ErrorKind, TaskId};
 
 use super::listener::ListenerArgs;
 use crate::exit::Exit;
@@ -54,10 +54,15 @@ pub(crate) struct HostArgs {
 impl HostArgs {
     /// Who may ask what is served.
     pub(crate) fn access(&self, lookup: &dyn Lookup) -> anyhow::Result<http::Access> {
-        if self.insecure {
-            return Ok(http::Access::Insecure);
+        match (self.insecure, self.listener.token(lookup)?) {
+            (true, Some(_)) => {
+                let message = "--insecure asks for no token, and WEIR_TOKEN gives one";
+                let advice = "leave out --insecure, or unset WEIR_TOKEN";
+                Err(Error::new(ErrorKind::Config, message).advice(advice).into())
+            }
+            (true, None) => Ok(http::Access::Insecure),
+            (false, token) => Ok(token.map_or(http::Access::Loopback, http::Access::Token)),
         }
-        Ok(self.listener.token(lookup)?.map_or(http::Access::Loopback, http::Access::Token))
     }
 
     /// The time a drain may take.
@@ -89,9 +94,13 @@ pub(crate) async fn run(
     }
     let (address, access) = (args.host.listener.address(lookup)?, args.host.access(lookup)?);
     let data_dir = args.host.data_dir.clone().unwrap_or_else(|| PathBuf::from(".weir"));
-    let checkpoints = checkpoints(data_dir).await?;
     let control = Control::accepting_gaps(args.accept_gap);
-    let server = http::Server::start(address, access, control.clone()).await?;
+    let server = match http::Server::start(address, access, control.clone()).await {
+        // Most likely the other run has both, and the directory says who that is. None is made for that.
+        Err(error) if data_dir.exists() => return Err(DataDir::open(data_dir).err().unwrap_or(error).into()),
+        started => started?,
+    };
+    let checkpoints = checkpoints(data_dir).await?;
     tracing::info!(address = %server.address(), "listening");
     let host = Host::start(&pipelines, registry, &checkpoints, &control, &stop)
         .map_err(|problem| anyhow::anyhow!("{}", problem.message))?;

@@ -1,6 +1,7 @@
 //! The embedded services: a ScyllaDB and a Kafka broker in this process, on real sockets.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use weir_host::stop::Stop;
 use weir_orders::{KEYSPACE, LoadOptions};
 use weir_redpanda_dev::RedpandaDev;
 use weir_scylla_dev::ScyllaDev;
+use weir_sdk::{Error, ErrorKind};
 
 /// The topic that the example publishes to.
 const TOPIC: (&str, i32) = ("order-events", 4);
@@ -31,14 +33,13 @@ impl Services {
     /// An address that was asked for is not to be had.
     pub(crate) async fn start(cql: Option<SocketAddr>, kafka: Option<SocketAddr>) -> anyhow::Result<Self> {
         let redpanda = match kafka {
-            Some(address) => {
-                RedpandaDev::start(address).with_context(|| format!("cannot serve Kafka on {address}"))?
-            }
+            Some(address) => RedpandaDev::start(address)
+                .map_err(|error| not_served("Kafka", "--kafka", address, &error))?,
             None => RedpandaDev::start(local(9092)).or_else(|_| RedpandaDev::start(local(0)))?,
         };
         let scylla = match cql {
             Some(address) => {
-                start_scylla(address).await.with_context(|| format!("cannot serve CQL on {address}"))?
+                start_scylla(address).await.map_err(|error| not_served("CQL", "--cql", address, &error))?
             }
             None => match start_scylla(local(9042)).await {
                 Ok(scylla) => scylla,
@@ -109,6 +110,14 @@ impl Load {
 
 async fn start_scylla(address: SocketAddr) -> anyhow::Result<ScyllaDev> {
     Ok(ScyllaDev::builder().listen(address).start().await?)
+}
+
+/// An address that was asked for is not to be had.
+fn not_served(what: &str, flag: &str, address: SocketAddr, error: &dyn Display) -> Error {
+    Error::new(ErrorKind::Config, format!("cannot serve {what} on {address}: {error:#}")).advice(format!(
+        "another program listens there, or it is no address of this machine: stop that program, or give {flag} \
+         another address (with port 0 the system chooses one)"
+    ))
 }
 
 fn local(port: u16) -> SocketAddr {
