@@ -79,10 +79,11 @@ impl CircuitBreaker {
         loop {
             // Listens before it looks, so that no change is missed in between.
             let changed = self.slot.changed.notified();
-            match self.slot.change(None, Circuit::admit) {
-                Admission::Call(ticket) => return self.admit(ticket),
+            let (admission, now) = self.slot.change(None, |circuit, now| (circuit.admit(now), now));
+            match admission {
+                Admission::Call(ticket) => return self.admit(ticket, now),
                 Admission::Probe(ticket) => {
-                    let admitted = self.admit(ticket);
+                    let admitted = self.admit(ticket, now);
                     match self.inner.probe().await {
                         Err(error) if policy::weight(error.kind()) != Weight::Nothing => {
                             admitted.report(Outcome::Down, Some(&error));
@@ -100,8 +101,8 @@ impl CircuitBreaker {
         }
     }
 
-    fn admit(&self, ticket: Ticket) -> Admitted {
-        Admitted { slot: self.slot.clone(), ticket, began: Instant::now(), reported: false }
+    fn admit(&self, ticket: Ticket, began: Duration) -> Admitted {
+        Admitted { slot: self.slot.clone(), ticket, began, reported: false }
     }
 }
 
@@ -156,7 +157,8 @@ fn transition(from: Mode, to: Mode) -> Option<names::Name> {
 struct Admitted {
     slot: Arc<Slot>,
     ticket: Ticket,
-    began: Instant,
+    /// By the circuit's time.
+    began: Duration,
     reported: bool,
 }
 
@@ -167,9 +169,8 @@ impl Admitted {
     }
 
     fn tell(&self, outcome: Outcome, why: Option<&Error>) {
-        let took = self.began.elapsed();
         let mode = self.slot.change(why, |circuit, now| {
-            circuit.report(self.ticket, outcome, took, now);
+            circuit.report(self.ticket, outcome, now.saturating_sub(self.began), now);
             circuit.mode()
         });
         if mode != Mode::HalfOpen {

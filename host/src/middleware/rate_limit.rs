@@ -44,7 +44,9 @@ impl RateLimit {
             let (count, takes) = line.piece(records);
             (count, line.reserve(takes, self.born.elapsed()))
         };
-        tokio::time::sleep(wait).await;
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
         count
     }
 }
