@@ -181,7 +181,7 @@ mod tests {
             Access::Insecure.refuses("/api/v1/tasks/pause", &headers.collect()).is_some()
         };
         let host = (header::HOST, "weir.example:9090");
-        assert!(!refuses(&[]) && !refuses(&[host.clone()]));
+        assert!(!refuses(&[]) && !refuses(std::slice::from_ref(&host)));
         assert!(!refuses(&[host.clone(), (header::ORIGIN, "http://weir.example:9090")]));
         for origin in
             ["http://evil.example", "null", "http://weir.example:9090.evil.example", "weir.example:9090"]
