@@ -101,7 +101,10 @@ pub enum FulfilmentStep {
     },
 }
 
-use FulfilmentStep::*;
+use FulfilmentStep::{
+    FulfilmentAbandoned, FulfilmentChanged, FulfilmentConfirmed, FulfilmentKept, FulfilmentPaid,
+    FulfilmentReturned, FulfilmentStarted,
+};
 
 impl Saga for Fulfilment {
     const TYPE: &'static str = "Fulfilment";

@@ -95,7 +95,7 @@ impl Aggregate for Stock {
     fn apply(&mut self, event: &StockEvent) {
         match event {
             StockEvent::StockAdded { quantity, .. } => {
-                self.quantity = self.quantity.saturating_add(*quantity)
+                self.quantity = self.quantity.saturating_add(*quantity);
             }
             StockEvent::StockReserved { order_id, quantity, .. } => {
                 self.kept.insert(*order_id, *quantity);
