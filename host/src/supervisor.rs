@@ -102,10 +102,16 @@ async fn once(spec: &Spec, pen: &Pen, stop: &Stop, orders: &mut Orders) -> Resul
     let (stopper, ends) = Stopper::new();
     let ordered = async {
         orders.changed().await;
-        // What is in flight to a far side that is down will not be settled soon.
-        let limit = if pen.state() == State::Parked { Duration::ZERO } else { DRAIN };
-        stopper.stop(limit);
+        stopper.stop(if pen.state() == State::Parked { Duration::ZERO } else { DRAIN });
         std::future::pending::<Infallible>().await
+    };
+    // What is in flight to a far side that is down will not be settled soon: nobody waits for it.
+    let asked = async {
+        stop.requested().await;
+        if pen.state() == State::Parked {
+            stopper.stop(Duration::ZERO);
+        }
+        stopper.follow(stop).await
     };
     // In a set, so that nothing of it runs on when the supervision is dropped.
     let mut life = JoinSet::new();
@@ -113,7 +119,7 @@ async fn once(spec: &Spec, pen: &Pen, stop: &Stop, orders: &mut Orders) -> Resul
     life.spawn(async move { task::run(&spec, &pen, &ends).await });
     let ended = tokio::select! {
         ended = life.join_next() => ended,
-        never = stopper.follow(stop) => match never {},
+        never = asked => match never {},
         never = ordered => match never {},
     };
     match ended {

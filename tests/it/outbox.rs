@@ -206,12 +206,17 @@ fn a_second_signal_leaves_at_once() {
     let Broker::Embedded(embedded) = &broker else { unreachable!() };
     let file = pipeline(folder.path(), &database, &broker, "twice");
     database.write(uuid::Uuid::new_v4(), 1..=10);
-    embedded.pause().unwrap();
     let mut weir = Weir::run(&[&file], &folder.path().join("data"), &[]);
+    let http = weir.http();
+    until("the events arrive", LIMIT, || (count(&broker.address(), "twice") == 10).then_some(()));
+    // Slow enough to be waited for at a stop, and not so slow that it is taken for gone.
+    embedded.delay_answers(Duration::from_secs(8));
+    database.write(uuid::Uuid::new_v4(), 1..=10);
+    let in_flight = || figure(http, "weir_task_in_flight_records").is_some_and(|records| records > 0.0);
+    until("events are in flight", LIMIT, || in_flight().then_some(()));
     let said = |message: &'static str| {
         move |line: &serde_json::Value| line["fields"]["message"].as_str()?.starts_with(message).then_some(())
     };
-    weir.wait_log("that the task is PARKED", |line| (line["fields"]["to"] == "PARKED").then_some(()));
     weir.signal("TERM");
     weir.wait_log("that it drains", said("asked to stop: draining"));
     weir.signal("INT");

@@ -75,3 +75,22 @@ async fn a_fenced_task_ends_quietly_and_is_not_built_again() {
     assert!(matches!(bench.start().await.unwrap(), Outcome::Retired(_)));
     assert_eq!((bench.shown().0, source.opened_at().len()), (State::Stopped, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_task_stops_at_once_and_what_it_could_not_write_is_read_again() {
+    let records = numbered("p", 0..20, 3);
+    let (source, sink) = (MemorySource::of(records.clone()).endless(), MemorySink::new());
+    let gone = (0..1000).map(|_| Fault::refuse(ErrorKind::Unavailable));
+    let bench = Bench::new(&source, FaultySink::new(sink.clone(), gone).factory("memory"));
+    let running = bench.start();
+    bench.until(State::Parked).await;
+    let began = Instant::now();
+    bench.stop(Duration::from_secs(30));
+    assert!(matches!(running.await.unwrap(), Outcome::Ended(Ended::Abandoned)));
+    assert_eq!((began.elapsed(), bench.shown().0), (Duration::ZERO, State::Stopped));
+    let mut next = Bench::new(&source, sink.factory("memory"));
+    next.spec.checkpoints = bench.spec.checkpoints.clone();
+    source.end();
+    next.start().await.unwrap();
+    Trace::by_origin(&records, &sink.records()).assert_complete();
+}
