@@ -119,7 +119,7 @@ async fn through_host(memory: Memory) -> anyhow::Result<()> {
 }
 
 /// As an outbox makes them: a key, 300 bytes, ten headers.
-fn records() -> Vec<Record> {
+pub(crate) fn records() -> Vec<Record> {
     let (partition, value) = (Partition::from("log"), Bytes::from(vec![b'x'; 300]));
     let header = |number: u8| Header {
         name: format!("header_{number}").into(),

@@ -1,12 +1,14 @@
 //! What Weir costs: each figure beside that of a bare loop in the same run, counted at the destination.
 //!
-//! `cargo bench -p weir --bench figures -- outbox` (or `latency`, `idle`, `host`; `--help` tells their options). What
+//! `cargo bench -p weir --bench figures -- outbox` (or `latency`, `idle`, `host`, `middleware`, `outage`; `--help` tells their options). What
 //! the figures mean, and those of a quiet machine, stand in `docs/benchmarks.md`.
 //!
 //! * [`outbox`]: a backlog of the outbox to a topic, by `weir run` and by the loop of [`bare`]
 //! * [`latency`]: from a write to a consumer, at a steady rate
 //! * [`idle`]: what a `weir run` costs that has nothing to do, and how soon it has something to do
 //! * [`host`]: the task loop alone, from memory to nowhere
+//! * [`middleware`]: what the middleware adds to a write, and what of the throughput it leaves
+//! * [`outage`]: how soon records flow again, and what a parked sink takes from another one
 //! * [`servers`], [`events`], [`topic`], [`process`], [`report`]: what they stand on
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "benchmarks watch other processes, in real time")]
@@ -16,6 +18,8 @@ mod events;
 mod host;
 mod idle;
 mod latency;
+mod middleware;
+mod outage;
 mod outbox;
 mod process;
 mod report;
@@ -23,6 +27,11 @@ mod servers;
 mod topic;
 
 use clap::Parser as _;
+
+/// The same as that of `weir`, so that the loop it is compared with has no other.
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[derive(Debug, clap::Parser)]
 #[command(name = "figures", about = "What Weir costs, beside a bare loop")]
@@ -40,6 +49,8 @@ enum Figure {
     Latency(latency::Args),
     Idle(idle::Args),
     Host(host::Args),
+    Middleware(middleware::Args),
+    Outage(outage::Args),
     #[command(hide = true)]
     Bare(bare::Args),
     #[command(hide = true)]
@@ -52,6 +63,8 @@ fn main() -> anyhow::Result<()> {
         Figure::Latency(args) => latency::run(&args),
         Figure::Idle(args) => idle::run(&args),
         Figure::Host(args) => host::run(&args),
+        Figure::Middleware(args) => middleware::run(&args),
+        Figure::Outage(args) => outage::run(&args),
         Figure::Bare(args) => bare::run(&args),
         Figure::Serve(args) => servers::serve(&args),
     }

@@ -1,7 +1,7 @@
 //! A backlog of the outbox on its way to a topic: `weir run` against the bare loop, by turns.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 
@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// Ranges of the ring that the database has, each with a stream of the log.
     #[arg(long, default_value_t = 256)]
     vnodes: u16,
+    /// Seconds after the last record before memory is looked at once more.
+    #[arg(long, default_value_t = 10)]
+    rest: u64,
     #[command(flatten)]
     tried: Tried,
     #[command(flatten)]
@@ -45,6 +48,7 @@ struct Field {
     scylla: Server,
     broker: Server,
     events: u64,
+    rest: Duration,
     tried: Tried,
     folder: PathBuf,
 }
@@ -72,6 +76,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         scylla: Server::aged_scylla(args.vnodes)?,
         broker: Server::broker(args.broker, &folder.path().join("kafka"))?,
         events: args.events,
+        rest: Duration::from_secs(args.rest),
         tried: args.tried.clone(),
         folder: folder.path().to_owned(),
     };
@@ -127,6 +132,11 @@ impl Field {
             "{:22} CPU a record: database {:.2} µs, broker {:.2} µs; first record {start:.2} s after the start",
             "", servers[0], servers[1],
         ));
+        if let Contestant::Weir = contestant {
+            std::thread::sleep(self.rest);
+            let (rest, kept) = (self.rest, process.used()?.resident / 1024);
+            say(format_args!("{:22} {kept} MiB {rest:?} after the last record", ""));
+        }
         Ok(Watched { run, servers, start })
     }
 

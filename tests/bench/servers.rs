@@ -48,7 +48,7 @@ enum What {
         #[arg(long)]
         slow: u64,
     },
-    /// The broker.
+    /// The broker; it leaves at the line `pause` of standard input, and returns at `resume`.
     Kafka,
 }
 
@@ -71,7 +71,7 @@ impl Server {
     /// The broker of this choice; a real one keeps its data in `data`.
     pub(crate) fn broker(choice: Choice, data: &Path) -> anyhow::Result<Self> {
         if !choice.kafka {
-            return Self::own("in-memory stand-in broker", &["serve", "kafka"]);
+            return Self::own_broker();
         }
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/kafka/start");
         let process = Process::start(Command::new(script).arg(data), Ending::ByItself)?;
@@ -79,6 +79,21 @@ impl Server {
         let (address, pid) = line.split_once(' ').context("the script says `host:port pid`")?;
         let (address, pid) = (address.to_owned(), pid.parse()?);
         Ok(Self { kind: "Apache Kafka 4.3.1", address, process, pid })
+    }
+
+    /// The in-memory stand-in, which can be away for a while.
+    pub(crate) fn own_broker() -> anyhow::Result<Self> {
+        Self::own("in-memory stand-in broker", &["serve", "kafka"])
+    }
+
+    /// The stand-in broker is gone: its port refuses.
+    pub(crate) fn pause(&mut self) -> anyhow::Result<()> {
+        self.process.tell("pause")
+    }
+
+    /// The stand-in broker is back.
+    pub(crate) fn resume(&mut self) -> anyhow::Result<()> {
+        self.process.tell("resume")
     }
 
     fn own(kind: &'static str, arguments: &[&str]) -> anyhow::Result<Self> {
@@ -115,7 +130,13 @@ pub(crate) fn serve(args: &Args) -> anyhow::Result<()> {
         What::Kafka => {
             let broker = RedpandaDev::start("127.0.0.1:0")?;
             super::report::say(broker.address());
-            std::io::stdin().lines().try_for_each(|line| line.map(drop))?;
+            for line in std::io::stdin().lines() {
+                match line?.as_str() {
+                    "pause" => broker.pause()?,
+                    "resume" => broker.resume()?,
+                    other => anyhow::bail!("no such order: {other}"),
+                }
+            }
         }
     }
     Ok(())

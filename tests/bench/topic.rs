@@ -10,6 +10,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
+use super::process::until;
+
 const PARTITIONS: i32 = 4;
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -49,7 +51,9 @@ impl Topic {
         config.set("group.id", "figures").set("enable.auto.commit", "false");
         // A message is not kept waiting here: by default a full queue stops fetching for a second.
         config.set("fetch.queue.backoff.ms", "2");
-        Ok(Self { name: name.to_owned(), consumer: config.create()? })
+        let topic = Self { name: name.to_owned(), consumer: config.create()? };
+        until("its partitions have leaders", || Ok(topic.count().ok()))?;
+        Ok(topic)
     }
 
     /// How many records arrived, by the watermarks.

@@ -21,6 +21,10 @@ use cli::Cli;
 use exit::Exit;
 use signals::Signals;
 
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     logs::init(cli.log_format, environment("RUST_LOG").as_deref().or(cli.quiet_log()));
