@@ -6,7 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::get;
+use crate::harness::{Database, get, task, until, written};
+use crate::operate::order;
+use crate::projections::{place, projected};
+
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running `weir dev --json`, killed when dropped.
 pub(crate) struct Dev {
@@ -66,6 +70,19 @@ impl Drop for Dev {
     }
 }
 
+const TABLES: [&str; 3] = ["order_read_model", "orders_by_customer", "orders_by_status"];
+
+/// What the summary says of each table: orders as they should be, and others.
+fn shown(done: &Value) -> Vec<(String, u64, u64)> {
+    let tables = done["tables"].as_array().unwrap().iter();
+    let number = |table: &Value, name: &str| table[name].as_u64().unwrap();
+    tables
+        .map(|table| {
+            (table["table"].as_str().unwrap().to_owned(), number(table, "right"), number(table, "wrong"))
+        })
+        .collect()
+}
+
 #[test]
 fn a_finite_load_ends_with_counts_taken_at_the_destination() {
     let mut dev = Dev::start(&["--orders", "30"]);
@@ -81,6 +98,8 @@ fn a_finite_load_ends_with_counts_taken_at_the_destination() {
     let counts =
         ["duplicates", "lost", "dead_lettered", "out_of_order"].map(|name| done[name].as_u64().unwrap());
     assert_eq!(counts, [0; 4], "{done}");
+    assert_eq!(done["orders"], 30);
+    assert_eq!(shown(&done), TABLES.map(|table| (table.to_owned(), 30, 0)));
     assert!(dev.lines.next().is_none(), "done is the last line");
     assert_eq!(dev.code(), Some(0));
 }
@@ -97,6 +116,57 @@ fn an_interrupt_drains_and_prints_the_summary() {
     let done = dev.event("done");
     assert!(done["events_written"].as_u64().unwrap() >= 100, "{done}");
     assert_eq!((&done["lost"], &done["events_delivered"]), (&0.into(), &done["events_written"]));
+    let orders = done["orders"].as_u64().unwrap();
+    assert_eq!(shown(&done), TABLES.map(|table| (table.to_owned(), orders, 0)));
+    assert_eq!(dev.code(), Some(0));
+}
+
+#[test]
+fn four_consumers_each_with_its_own_failures() {
+    let mut dev = Dev::start(&["--no-load"]);
+    let ready = dev.event("ready");
+    let (cql, http) = (ready["cql"].as_str().unwrap(), ready["http"].as_str().unwrap().parse().unwrap());
+    let status = dev.event("status");
+    let told = status["tasks"].as_array().unwrap();
+    let names: Vec<_> = told.iter().map(|task| task["task"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "order-projections/order-read-model",
+            "order-projections/orders-by-customer",
+            "order-projections/orders-by-status",
+            "orders/redpanda-publisher"
+        ]
+    );
+    for figure in ["lag_seconds", "checkpoint_age_seconds", "records_written"] {
+        assert!(told.iter().all(|task| task[figure].is_number()), "{figure}: {status}");
+    }
+    let state = |sink: &str| task(http, sink)["state"].as_str().unwrap_or_default().to_owned();
+    until("all run", LIMIT, || {
+        names.iter().all(|name| state(name.split_once('/').unwrap().1) == "RUNNING").then_some(())
+    });
+
+    let database = Database::served(cql);
+    database.execute("DROP TABLE orders_ks.orders_by_customer");
+    order("pause", "order-projections/order-read-model", http);
+    place(&database, 20, 1);
+    let events = database.numbers("SELECT count(*) FROM orders_ks.event_store")[0];
+    for sink in ["orders-by-status", "redpanda-publisher"] {
+        until(sink, LIMIT, || (written(http, sink) >= events as f64).then_some(()));
+        assert_eq!(state(sink), "RUNNING");
+    }
+    until("the one without a table fails", LIMIT, || (state("orders-by-customer") == "FAILED").then_some(()));
+    let failed = task(http, "orders-by-customer");
+    assert!(failed["reason"].as_str().unwrap().contains("there is no table"), "{failed}");
+    assert_eq!(state("order-read-model"), "PAUSED");
+    assert_eq!(database.numbers("SELECT count(*) FROM orders_ks.order_read_model"), [0]);
+
+    database.lay_orders();
+    order("restart", "order-projections/orders-by-customer", http);
+    order("resume", "order-projections/order-read-model", http);
+    assert_eq!(projected(&database), 20);
+    dev.interrupt();
+    dev.event("done");
     assert_eq!(dev.code(), Some(0));
 }
 

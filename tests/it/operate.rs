@@ -24,7 +24,7 @@ fn weir(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, Strin
 }
 
 /// An order to the host at `http`; what it prints when it is obeyed.
-fn order(order: &str, target: &str, http: SocketAddr) -> String {
+pub(crate) fn order(order: &str, target: &str, http: SocketAddr) -> String {
     let (code, said) = weir(&[order, target, "--listen", &http.to_string()], &[]);
     assert_eq!(code, Some(0), "{order} {target}: {said}");
     said

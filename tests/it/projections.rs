@@ -23,7 +23,7 @@ fn run(database: &Database, data: &Path) -> Weir {
 }
 
 /// Places orders and takes them through their life.
-fn place(database: &Database, orders: u64, seed: u64) {
+pub(crate) fn place(database: &Database, orders: u64, seed: u64) {
     let options = LoadOptions { orders: Some(orders), seed, ..LoadOptions::default() };
     let written = database.place_orders(options);
     assert!(written.events() > orders && written.open == 0, "{written:?}");
@@ -100,7 +100,7 @@ async fn listed(session: &Session, table: &str) -> Vec<Listed> {
 }
 
 /// Waits until the three tables say of each order what its history says; how many orders there are.
-fn projected(database: &Database) -> usize {
+pub(crate) fn projected(database: &Database) -> usize {
     let equal = || {
         database.with(async |session| {
             let (told, shown) = (told(session).await, shown(session).await);

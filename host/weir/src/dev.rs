@@ -1,9 +1,10 @@
-//! `weir dev`: everything on this machine, embedded, and an independent consumer that shows what arrives.
+//! `weir dev`: everything on this machine, embedded, and independent readers that show and count what arrives.
 //!
 //! * [`services`]: a ScyllaDB and a Kafka broker in this process, on real sockets
 //! * [`pipelines`]: what runs, restarted when its file is saved
 //! * [`receive`]: the consumer, which knows nothing but the broker's address
-//! * [`tally`]: what was written against what arrived
+//! * [`tally`]: what was written against what arrived on the topic
+//! * [`tables`]: what was written against what the projections show
 //! * [`screen`]: lines for a person, or JSON for a script
 //! * [`show`]: the demonstration itself, from the first record to the last
 
@@ -12,6 +13,7 @@ mod receive;
 mod screen;
 mod services;
 mod show;
+mod tables;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -105,10 +107,10 @@ pub(crate) async fn run(
     pipelines.apply(wanted).await?;
     let screen = Screen::new(if args.json { Style::Json } else { Style::Human });
     screen.ready(&Addresses { cql: services.cql(), kafka: services.kafka(), http: server.address() });
-    let show = Show::new(screen, pipelines.control.board().clone());
+    let show = Show::new(screen, pipelines.control.board().clone(), services.session());
     let summary = demonstrate(&args, &services, show, &mut pipelines, &stop).await?;
     server.stop().await;
-    Ok(if summary.lost == 0 { Exit::Ok } else { Exit::Failed })
+    Ok(if summary.is_whole() { Exit::Ok } else { Exit::Failed })
 }
 
 /// Places the load, shows what arrives, and counts it at the end.
@@ -135,7 +137,7 @@ async fn demonstrate(
     show.catch_up(stop).await;
     show.until(pipelines.stop()).await;
     show.settle().await;
-    Ok(show.summary(&services.dead_letters().await?))
+    Ok(show.summary(&services.dead_letters().await?).await)
 }
 
 impl Args {
@@ -155,9 +157,10 @@ impl Args {
     /// One's own pipelines, or the example's.
     fn wanted(&self, pipelines: &Pipelines<'_>) -> Result<Vec<PipelineConfig>, Report> {
         if self.is_example() {
-            let path = PathBuf::from("pipelines/orders/publisher.yaml");
-            let publisher = (path, weir_orders::PUBLISHER.to_owned());
-            return config::load_texts([publisher], pipelines.registry, pipelines.lookup);
+            let example = [("publisher", weir_orders::PUBLISHER), ("projections", weir_orders::PROJECTIONS)];
+            let texts =
+                example.map(|(name, text)| (format!("pipelines/orders/{name}.yaml").into(), text.to_owned()));
+            return config::load_texts(texts, pipelines.registry, pipelines.lookup);
         }
         pipelines.load(&self.files)
     }

@@ -45,6 +45,16 @@ impl Database {
         Self::at(runtime, Some(server), address)
     }
 
+    /// One that another process serves.
+    pub(crate) fn served(address: &str) -> Self {
+        Self::at(runtime(), None, address.to_owned())
+    }
+
+    /// Makes the tables of the orders that are not there.
+    pub(crate) fn lay_orders(&self) {
+        self.runtime.block_on(weir_orders::lay_schema(&self.session)).unwrap();
+    }
+
     fn at(runtime: Runtime, server: Option<ScyllaDev>, address: String) -> Self {
         let (session, insert) = runtime.block_on(async {
             let session = SessionBuilder::new().known_node(&address).build().await.unwrap();

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use serde_json::{Value, json};
-use weir_host::state::Board;
+use weir_host::state::{Board, State, TaskStatus};
+use weir_sdk::TaskId;
 use weir_sdk::metrics::names;
 
 use super::receive::Received;
@@ -38,7 +38,7 @@ pub(crate) struct Addresses {
 
 impl Screen {
     /// So many lines for records between two status lines; more is a blur.
-    const READABLE: usize = 12;
+    const READABLE: usize = 8;
 
     pub(crate) fn new(style: Style) -> Self {
         Self { style, shown: 0, left_out: 0, last: String::new() }
@@ -78,47 +78,37 @@ impl Screen {
         output::line(format_args!("  {place:<22} {key:<8}  {what:<18} {number:<4} {late}"));
     }
 
-    /// Counts, lag and state; now and then.
+    /// Counts, and each consumer's state, lag and checkpoint; now and then.
     pub(crate) fn status(&mut self, tally: &Tally, board: &Board) {
-        let tasks = board.tasks();
+        let tasks: Vec<_> = board.tasks().into_iter().map(|(id, status)| Task::of(&id, status)).collect();
+        let status = Status {
+            events_written: tally.events_written(),
+            records_received: tally.records_received(),
+            missing: tally.missing(),
+            tasks,
+        };
         if self.style == Style::Json {
-            let tasks: Vec<Value> = tasks
-                .iter()
-                .map(|(id, status)| {
-                    json!({"task": id.to_string(), "state": status.state, "reason": status.reason,
-                           "lag_seconds": status.metrics.gauge(names::CDC_LAG).get()})
-                })
-                .collect();
-            let status = Status {
-                events_written: tally.events_written(),
-                records_received: tally.records_received(),
-                missing: tally.missing(),
-                tasks,
-            };
             return output::line(event("status", &status));
         }
         let more =
             if self.left_out > 0 { format!("  … and {} more\n", self.left_out) } else { String::new() };
-        let states = tasks.iter().map(|(id, status)| {
-            let lag = status.metrics.gauge(names::CDC_LAG).get();
-            let reason = status.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-            format!("{id} {}{reason}, lag {lag:.1} s", status.state.as_str())
-        });
-        let line = format!(
-            "{more}── {} events written, {} records received, {} on their way; {}",
-            tally.events_written(),
-            tally.records_received(),
-            tally.missing(),
-            states.collect::<Vec<_>>().join("; "),
-        );
-        if line != self.last {
-            output::line(&line);
-            self.last = line;
-        }
         (self.shown, self.left_out) = (0, 0);
+        let counts = format!(
+            "── {} events written, {} records received from the topic, {} on their way",
+            status.events_written, status.records_received, status.missing,
+        );
+        let width = status.tasks.iter().map(|task| task.task.len()).max().unwrap_or_default();
+        let moved = |task: &Task| format!("{}{}{:?}", task.state.as_str(), task.records_written, task.reason);
+        let now = status.tasks.iter().map(moved).fold(counts.clone(), |all, task| all + &task);
+        // Checkpoints move on while nothing else does.
+        if now != self.last {
+            output::line(format_args!("{more}{counts}"));
+            status.tasks.iter().for_each(|task| output::line(task.sentence(width)));
+            self.last = now;
+        }
     }
 
-    /// The last line: what arrived of what was written.
+    /// The last lines: what arrived of what was written, at each destination.
     pub(crate) fn done(&self, summary: &Summary) {
         if self.style == Style::Json {
             return output::line(event("done", summary));
@@ -136,6 +126,10 @@ impl Screen {
             ms(summary.p50_ms),
             ms(summary.p99_ms),
         ));
+        for table in &summary.tables {
+            let (name, right, orders) = (table.table, table.right, summary.orders);
+            output::line(format_args!("  {name:<18}  {right} of {orders} orders as their last event says"));
+        }
     }
 }
 
@@ -144,7 +138,44 @@ struct Status {
     events_written: usize,
     records_received: u64,
     missing: usize,
-    tasks: Vec<Value>,
+    tasks: Vec<Task>,
+}
+
+/// A consumer of the outbox: one sink of one pipeline.
+#[derive(serde::Serialize)]
+struct Task {
+    task: String,
+    state: State,
+    reason: Option<String>,
+    lag_seconds: f64,
+    checkpoint_age_seconds: f64,
+    records_written: u64,
+}
+
+impl Task {
+    fn of(id: &TaskId, status: TaskStatus) -> Self {
+        Self {
+            task: id.to_string(),
+            state: status.state,
+            reason: status.reason,
+            lag_seconds: status.metrics.gauge(names::CDC_LAG).get(),
+            checkpoint_age_seconds: status.metrics.gauge(names::CHECKPOINT_AGE).get(),
+            records_written: status.metrics.counter(names::RECORDS_WRITTEN).get(),
+        }
+    }
+
+    /// One line, the name as wide as the widest.
+    fn sentence(&self, width: usize) -> String {
+        let reason = self.reason.as_deref().map(|reason| format!("  ({reason})")).unwrap_or_default();
+        format!(
+            "   {:<width$}  {:<9} {:>7} written   lag {:>4.1} s   checkpoint {:>4.1} s old{reason}",
+            self.task,
+            self.state.as_str(),
+            self.records_written,
+            self.lag_seconds,
+            self.checkpoint_age_seconds,
+        )
+    }
 }
 
 /// One line for a script: what it is first, then its facts.

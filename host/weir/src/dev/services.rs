@@ -16,14 +16,17 @@ use weir_redpanda_dev::RedpandaDev;
 use weir_scylla_dev::ScyllaDev;
 use weir_sdk::{Error, ErrorKind};
 
+use super::tables::Word;
+
 /// The topic that the example publishes to.
 const TOPIC: (&str, i32) = ("order-events", 4);
 
 /// Both servers, and the application's own session; gone when dropped.
 pub(crate) struct Services {
+    // Gone before its server, or it would look for it in vain, and say so.
+    session: Arc<Session>,
     scylla: ScyllaDev,
     redpanda: RedpandaDev,
-    session: Arc<Session>,
 }
 
 impl Services {
@@ -48,7 +51,7 @@ impl Services {
         };
         let builder = SessionBuilder::new().known_node_addr(scylla.address());
         let session = builder.build().await.context("cannot reach the embedded ScyllaDB")?;
-        Ok(Self { scylla, redpanda, session: Arc::new(session) })
+        Ok(Self { session: Arc::new(session), scylla, redpanda })
     }
 
     /// Where CQL is served.
@@ -70,17 +73,22 @@ impl Services {
         self.redpanda.create_topic(TOPIC.0, TOPIC.1).context("cannot create the topic of the orders example")
     }
 
-    /// An application that places orders, and says the id of each event that it appended.
+    /// An application that places orders, and tells of each event that it appended.
     ///
     /// # Errors
     /// The event store cannot be opened.
     pub(crate) async fn load(
         &self,
         options: LoadOptions,
-        wrote: impl Fn(Uuid) + Send + Sync + 'static,
+        wrote: impl Fn(Word) + Send + Sync + 'static,
     ) -> anyhow::Result<Load> {
         let store = EventStore::open(self.session.clone(), weir_orders::store_options()).await?;
-        Ok(Load(weir_orders::Load::new(store, options).on_event(move |event| wrote(event.event_id))))
+        Ok(Load(weir_orders::Load::new(store, options).on_event(move |event| wrote(Word::of(event)))))
+    }
+
+    /// The application's own session.
+    pub(crate) fn session(&self) -> Arc<Session> {
+        self.session.clone()
     }
 
     /// The events in the dead-letter table of the orders example; none where it was not laid.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use super::receive::Received;
+use super::tables::Shown;
 
 /// Counts by event id, and keeps an eye on the order per key.
 #[derive(Debug, Default)]
@@ -41,6 +42,17 @@ pub(crate) struct Summary {
     pub p50_ms: Option<i64>,
     /// 99 of 100 did.
     pub p99_ms: Option<i64>,
+    /// Orders that the application placed.
+    pub(crate) orders: usize,
+    /// What each projection shows of them.
+    pub(crate) tables: Vec<Shown>,
+}
+
+impl Summary {
+    /// Whether everything is at every destination.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.lost == 0 && self.tables.iter().all(|table| table.wrong == 0)
+    }
 }
 
 impl Tally {
@@ -84,8 +96,8 @@ impl Tally {
         self.missing
     }
 
-    /// The end of the story; `dead` are the events in the dead-letter table.
-    pub(crate) fn summary(&self, dead: &HashSet<Uuid>) -> Summary {
+    /// The end of the story; `dead` are the events in the dead-letter table, `tables` show these orders.
+    pub(crate) fn summary(&self, dead: &HashSet<Uuid>, orders: usize, tables: Vec<Shown>) -> Summary {
         let gone = |id: &&Uuid| !self.delivered.contains(*id) && !dead.contains(*id);
         let (p50_ms, p99_ms) = self.latencies.percentiles();
         Summary {
@@ -97,6 +109,8 @@ impl Tally {
             out_of_order: self.out_of_order,
             p50_ms,
             p99_ms,
+            orders,
+            tables,
         }
     }
 }
@@ -159,7 +173,7 @@ mod tests {
         tally.received(&record("a", ids[2], 3, 20));
         tally.received(&record("a", ids[1], 2, 30));
         assert_eq!((tally.missing(), tally.records_received()), (2, 4));
-        let summary = tally.summary(&[ids[3]].into());
+        let summary = tally.summary(&[ids[3]].into(), 0, Vec::new());
         assert_eq!((summary.events_written, summary.events_delivered, summary.duplicates), (5, 3, 1));
         assert_eq!((summary.lost, summary.dead_lettered, summary.out_of_order), (1, 1, 1));
         assert_eq!((summary.p50_ms, summary.p99_ms), (Some(30), Some(900)));
