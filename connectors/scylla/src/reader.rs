@@ -6,13 +6,14 @@
 //! So latency does not pay for the slowest write, and a late row is not lost.
 //!
 //! * [`time`], [`row`]: what a place in the log is
-//! * [`streams`]: which streams there are; [`statement`], [`fetch`], [`queue`]: from a query to rows that wait
+//! * [`streams`], [`directory`]: which streams there are; [`statement`], [`fetch`], [`queue`]: from a query to rows that wait
 //! * [`window`], [`pace`], [`clock`], [`server`]: how far and how often the front reads
 //! * [`visits`], [`visit`], [`unsettled`]: when to come back, and how a late row is told from a known one
 //! * [`progress`], [`token`]: what was emitted, and the checkpoint that says so
 //! * [`table`], [`watch`]: what must be true of a table for its log to be read
 
 pub mod clock;
+pub mod directory;
 mod emit;
 pub mod fetch;
 pub mod figures;

@@ -12,6 +12,7 @@ use super::config::{OutboxConfig, StartAt};
 use super::mapping::Mapping;
 use super::record;
 use crate::reader::clock::Monotonic;
+use crate::reader::directory::Directory;
 use crate::reader::progress::{Limits, Progress};
 use crate::reader::server::Server;
 use crate::reader::statement::{Key, Statement};
@@ -63,7 +64,7 @@ impl SourceConnector for Outbox {
         let safety = config.safety.get();
         let server = Server::ask_first(session.clone(), self.monotonic.clone(), safety, skew).await?;
         let now = server.now().shown;
-        let mut streams = Streams::prepare(session.clone()).await?;
+        let mut streams = Streams::of(Directory::prepare(session.clone(), &table).await?);
         streams.refresh(now).await?;
         let mut start = Start { identity: table.identity(), checkpoint: Checkpoint::default() };
         let oldest = oldest(&table, now, streams.oldest());

@@ -1,5 +1,6 @@
 //! What names a row of the log: its stream, its time and its number inside the batch.
 
+use std::array::TryFromSliceError;
 use std::fmt;
 
 use scylla::value::CqlTimeuuid;
@@ -14,6 +15,14 @@ impl StreamId {
     /// The token that the stream stands for, by which streams are put in order.
     pub fn token(&self) -> i64 {
         i64::from_be_bytes(self.0[..8].try_into().expect("16 bytes hold 8"))
+    }
+}
+
+impl TryFrom<&[u8]> for StreamId {
+    type Error = TryFromSliceError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, Self::Error> {
+        bytes.try_into().map(Self)
     }
 }
 

@@ -1,37 +1,27 @@
-//! Which streams the log has at which time: the generations of a cluster with vnodes.
+//! Which streams the log has at which time: the generations of vnodes, and the splits and merges of tablets.
 //!
-//! A topology change announces a new set of streams, some time ahead, for all writes from a certain time on. One set
-//! is read to its end before the next one begins, so that order by key survives the change. The list of sets is asked
-//! for again and again, and the reader never goes beyond what the last answer is good for: a look-up that fails is an
-//! error, never "no new streams". With tablets a table has streams of its own; they will live here too.
+//! A change announces a new set of streams, some time ahead, for all writes from a certain time on. One set is read to
+//! its end before the next one begins, so that order by key survives the change. The list of sets is asked for again
+//! and again, and the reader never goes beyond what the last answer is good for: a look-up that fails is an error,
+//! never "no new streams". A set that is closed stays in the list, since rows of it may still come late.
 
 use std::sync::Arc;
 
-use scylla::client::session::Session;
-use scylla::statement::Consistency;
-use scylla::statement::prepared::PreparedStatement;
-use scylla::value::CqlTimestamp;
 use weir_sdk::{Error, ErrorKind};
 
+use super::directory::Directory;
 use super::row::StreamId;
 use super::statement::Part;
 use super::time::{Micros, SECOND, first_at};
-use crate::session::errors::{Classify, shape};
 
 /// Streams that one query names at most: the server refuses more.
 const GROUP: usize = 100;
 /// New sets are announced at least five seconds ahead; one is left for clocks.
 const AHEAD: Micros = 4 * SECOND;
 
-const TIMES: &str =
-    "SELECT time FROM system_distributed.cdc_generation_timestamps WHERE key = 'timestamps' AND time > ?";
-const SETS: &str = "SELECT streams FROM system_distributed.cdc_streams_descriptions_v2 WHERE time = ?";
-
 /// Every set of streams, by the time from which it is written to.
 pub struct Streams {
-    session: Arc<Session>,
-    times: PreparedStatement,
-    sets: PreparedStatement,
+    directory: Directory,
     generations: Vec<Generation>,
     known_until: Micros,
 }
@@ -44,31 +34,20 @@ struct Generation {
 
 impl Streams {
     /// Knows nothing before the first [`refresh`](Self::refresh).
-    pub async fn prepare(session: Arc<Session>) -> Result<Self, Error> {
-        // The tables have three replicas wherever there are three nodes, and reading one replica may be reading old.
-        let nodes = session.get_cluster_state().get_nodes_info().len();
-        let consistency = if nodes <= 1 { Consistency::One } else { Consistency::Quorum };
-        let mut times = prepare(&session, TIMES).await?;
-        let mut sets = prepare(&session, SETS).await?;
-        times.set_consistency(consistency);
-        sets.set_consistency(consistency);
-        Ok(Self { session, times, sets, generations: Vec::new(), known_until: Micros::MIN })
+    pub fn of(directory: Directory) -> Self {
+        Self { directory, generations: Vec::new(), known_until: Micros::MIN }
     }
 
     /// Looks for new sets. `now` is a time before the answer was made.
     pub async fn refresh(&mut self, now: Micros) -> Result<(), Error> {
-        let last = self.generations.last().map_or(-1, |last| last.since / 1_000);
-        let answer = self.session.execute_unpaged(&self.times, (CqlTimestamp(last),)).await;
-        let answer = answer.map_err(|error| error.classify().context("look up the log's streams"))?;
-        let answer = answer.into_rows_result().map_err(shape)?;
-        for row in answer.rows::<(CqlTimestamp,)>().map_err(shape)? {
-            let since = row.map_err(shape)?.0.0.saturating_mul(1_000);
+        let last = self.generations.last().map_or(-1, |last| last.since);
+        for since in self.directory.times(last).await? {
             if let Err(at) = self.generations.binary_search_by_key(&since, |generation| generation.since) {
                 self.generations.insert(at, Generation { since, groups: None });
             }
         }
         if self.generations.is_empty() {
-            return Err(Error::new(ErrorKind::Transient, "the cluster has no streams for its logs yet")
+            return Err(Error::new(ErrorKind::Transient, "there are no streams for the log yet")
                 .advice("wait for the first node to finish starting"));
         }
         self.known_until = self.known_until.max(now.saturating_add(AHEAD));
@@ -109,37 +88,10 @@ impl Streams {
 
     async fn groups(&mut self, index: usize) -> Result<&[Arc<[StreamId]>], Error> {
         if self.generations[index].groups.is_none() {
-            let streams = self.read(self.generations[index].since).await?;
+            let streams = self.directory.streams(self.generations[index].since).await?;
             self.generations[index].groups = Some(groups(streams));
         }
         Ok(self.generations[index].groups.as_deref().unwrap_or_default())
-    }
-
-    async fn read(&self, since: Micros) -> Result<Vec<StreamId>, Error> {
-        let failed = || {
-            Error::new(ErrorKind::Transient, format!("the streams since {} ms are not there", since / 1_000))
-        };
-        let mut streams = Vec::new();
-        let mut state = scylla::response::PagingState::start();
-        loop {
-            let time = (CqlTimestamp(since / 1_000),);
-            let (answer, next) = self
-                .session
-                .execute_single_page(&self.sets, time, state)
-                .await
-                .map_err(|error| error.classify().context("look up the log's streams"))?;
-            let answer = answer.into_rows_result().map_err(shape)?;
-            for row in answer.rows::<(Vec<&[u8]>,)>().map_err(shape)? {
-                for id in row.map_err(shape)?.0 {
-                    streams.push(StreamId(id.try_into().map_err(|_| failed())?));
-                }
-            }
-            match next.into_paging_control_flow().continue_value() {
-                Some(next) => state = next,
-                None if streams.is_empty() => return Err(failed()),
-                None => return Ok(streams),
-            }
-        }
     }
 }
 
@@ -148,14 +100,6 @@ fn groups(mut streams: Vec<StreamId>) -> Vec<Arc<[StreamId]>> {
     streams.sort_unstable_by_key(|stream| (stream.token(), *stream));
     streams.dedup();
     streams.chunks(GROUP).map(Arc::from).collect()
-}
-
-async fn prepare(session: &Session, text: &str) -> Result<PreparedStatement, Error> {
-    session.prepare(text).await.map_err(|error| {
-        error.classify().context("prepare the look-up of the log's streams").advice(
-            "the server must be a ScyllaDB whose logs use vnodes, and the user must be able to read system_distributed",
-        )
-    })
 }
 
 #[cfg(test)]

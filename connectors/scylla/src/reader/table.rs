@@ -95,6 +95,11 @@ impl Table {
         self.columns.keys().map(String::as_str)
     }
 
+    /// Its log has streams of its own, one for each tablet.
+    pub fn uses_tablets(&self) -> bool {
+        self.tablets
+    }
+
     /// How long a row of the log lives; `None` is for ever.
     pub fn ttl(&self) -> Option<Duration> {
         let seconds = self.option("ttl").and_then(|ttl| ttl.parse().ok()).unwrap_or(86_400);
@@ -104,16 +109,6 @@ impl Table {
     /// Why the log cannot be read, each with the CQL that repairs it.
     pub fn problems(&self, safety: Duration) -> Vec<Problem> {
         let table = |message: String| Problem::new("/table", message);
-        if self.tablets {
-            let message = format!(
-                "the keyspace `{}` uses tablets, and this version reads logs of vnodes only",
-                self.keyspace
-            );
-            return vec![Problem::new("/keyspace", message).help(format!(
-                "a keyspace cannot change: make another one with the same replication, CREATE KEYSPACE {} WITH replication = {{…}} AND tablets = {{'enabled': false}};",
-                quote(&format!("{}_vnodes", self.keyspace)),
-            ))];
-        }
         if !self.option("enabled").is_some_and(truth) {
             return vec![
                 table(format!("the table {} has no CDC log", self.quoted())).help(self.alter(86_400)),
@@ -162,7 +157,7 @@ pub fn refused(problems: Vec<Problem>) -> Error {
 fn absent(session: &Session, keyspace: &str, name: &str) -> Problem {
     if session.get_cluster_state().get_keyspace(keyspace).is_none() {
         return Problem::new("/keyspace", format!("there is no keyspace `{keyspace}`")).help(format!(
-            "CREATE KEYSPACE {} WITH replication = {{'class': 'NetworkTopologyStrategy', 'replication_factor': 3}} AND tablets = {{'enabled': false}};",
+            "CREATE KEYSPACE {} WITH replication = {{'class': 'NetworkTopologyStrategy', 'replication_factor': 3}};",
             quote(keyspace),
         ));
     }
@@ -244,7 +239,7 @@ mod tests {
         let both = help(&table(&[("enabled", "true"), ("delta", "keys"), ("ttl", "60")]));
         assert_eq!(both.len(), 2);
         assert!(both[0].contains("'ttl': 60") && both[1].contains("'ttl': 86400"), "{both:?}");
-        let tablets = Table { tablets: true, ..table(&[]) };
-        assert!(help(&tablets)[0].contains("tablets = {'enabled': false}"));
+        let tablets = Table { tablets: true, ..table(&[("enabled", "true")]) };
+        assert!(help(&tablets).is_empty(), "either kind of log can be read");
     }
 }

@@ -12,4 +12,5 @@ mod projection;
 mod reads;
 mod refusals;
 mod resumes;
+mod topology;
 mod troubles;

@@ -1,5 +1,6 @@
 //! Where the tests run: a server with an outbox table, a writer, and a reader that does as the host does.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use weir_scylla::outbox::Outbox;
 use weir_scylla::reader::clock::Monotonic;
 use weir_scylla::reader::token::Position;
-use weir_scylla_dev::ScyllaDev;
+use weir_scylla_dev::{Builder, ScyllaDev};
 use weir_sdk::metrics::Metrics;
 use weir_sdk::{Checkpoint, Conditions, Context, Error, Record, Room, Source, Start, TaskId};
 
@@ -30,11 +31,19 @@ pub(crate) struct Place {
 impl Place {
     /// A server with `shop.outbox`, whose log lives for a day.
     pub(crate) async fn start() -> Self {
-        let server = ScyllaDev::builder().start().await.unwrap();
+        Self::on(ScyllaDev::builder(), "{'enabled': false}").await
+    }
+
+    /// A server with `shop.outbox` on tablets or not.
+    pub(crate) async fn on(builder: Builder, tablets: &str) -> Self {
+        let server = builder.start().await.unwrap();
         let builder = SessionBuilder::new().known_node(server.address().to_string());
         let session = Arc::new(Box::pin(builder.build()).await.unwrap());
         let place = Self { server, session, set: Arc::default() };
-        place.run("CREATE KEYSPACE shop WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 1} AND tablets = {'enabled': false}").await;
+        let replication = "{'class': 'NetworkTopologyStrategy', 'replication_factor': 1}";
+        place
+            .run(&format!("CREATE KEYSPACE shop WITH replication = {replication} AND tablets = {tablets}"))
+            .await;
         place.table("outbox", "{'enabled': true}").await;
         place
     }
@@ -195,6 +204,16 @@ impl Tail {
             self.poll(ROOM).await.unwrap();
             assert!(begun.elapsed() < PATIENCE, "the front stays at {:?}", self.checkpoint);
         }
+    }
+
+    /// Per key, the numbers in the order in which they came, but for those that came late.
+    pub(crate) fn by_key(&self) -> BTreeMap<String, Vec<i64>> {
+        let mut keys: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for record in self.seen.iter().filter(|record| header(record, "weir.late").is_none()) {
+            let number = header(record, "sequence_number").unwrap().parse().unwrap();
+            keys.entry(text(record.key.as_ref().unwrap())).or_default().push(number);
+        }
+        keys
     }
 
     /// The payloads in the order in which they came.

@@ -1,10 +1,9 @@
 //! What an event looks like as a record, which rows are none, and how much comes at once.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use uuid::Uuid;
-use weir_sdk::{Checkpoint, Record, Room};
+use weir_sdk::{Checkpoint, Room};
 
 use crate::place::{Place, ROOM, event_id, header, insert, payload, text};
 
@@ -121,16 +120,6 @@ async fn a_batch_of_rows_stays_together_and_in_order() {
     assert_eq!(tail.payloads()[first..first + 50], wanted);
 }
 
-/// Per key, the numbers in the order in which they came.
-fn by_key(records: &[Record]) -> HashMap<String, Vec<i64>> {
-    let mut keys: HashMap<String, Vec<i64>> = HashMap::new();
-    for record in records {
-        let number = header(record, "sequence_number").unwrap().parse().unwrap();
-        keys.entry(text(record.key.as_ref().unwrap())).or_default().push(number);
-    }
-    keys
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backlog_comes_through_small_pages_and_small_rooms_in_order() {
     let place = Place::start().await;
@@ -143,7 +132,7 @@ async fn a_backlog_comes_through_small_pages_and_small_rooms_in_order() {
             tail.poll(room).await.unwrap();
         }
         tail.quiet(Duration::from_secs(2)).await;
-        let keys = by_key(&tail.seen);
+        let keys = tail.by_key();
         assert_eq!((keys.len(), tail.seen.len()), (40, 4_000));
         let wanted: Vec<i64> = (0..100).collect();
         assert!(keys.values().all(|numbers| *numbers == wanted), "{keys:?}");
