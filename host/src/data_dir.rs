@@ -33,7 +33,7 @@ impl DataDir {
             Err(TryLockError::Error(error)) => return Err(unusable(&lock, error)),
         }
         file.set_len(0)
-            .and_then(|()| file.write_all(holder().as_bytes()))
+            .and_then(|()| writeln!(file, "{}", this_process()))
             .map_err(|error| unusable(&lock, error))?;
         Ok(Self { path: path.to_owned(), _lock: Arc::new(file) })
     }
@@ -74,12 +74,12 @@ pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// What the lock file says of us.
-fn holder() -> String {
+/// Who we are, to others who want what we have.
+pub(crate) fn this_process() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "this machine".to_owned(), |name| name.trim().to_owned());
     let since = humantime::format_rfc3339_seconds(SystemTime::now());
-    format!("process {} on {host}, since {since}\n", std::process::id())
+    format!("process {} on {host}, since {since}", std::process::id())
 }
 
 fn held(path: &Path, lock: &Path) -> Error {

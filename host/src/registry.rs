@@ -1,17 +1,21 @@
-//! `Registry`: the connectors and transforms this host knows, by name; built in and loaded ones alike.
+//! `Registry`: the connectors, transforms and checkpoint stores this host knows, by name; built in and loaded ones alike.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weir_sdk::config::{Problem, name_help};
-use weir_sdk::{SinkFactory, SourceFactory, TransformFactory};
+use weir_sdk::{SinkFactory, SourceFactory, StoreFactory, TransformFactory};
 
-/// The connectors and transforms this host knows.
+/// The checkpoint store that is the host's own: a journal in the data directory.
+pub const FILE_STORE: &str = "file";
+
+/// The connectors, transforms and checkpoint stores this host knows.
 #[derive(Clone, Default)]
 pub struct Registry {
     sources: BTreeMap<String, Arc<dyn SourceFactory>>,
     sinks: BTreeMap<String, Arc<dyn SinkFactory>>,
     transforms: BTreeMap<String, Arc<dyn TransformFactory>>,
+    stores: BTreeMap<String, Arc<dyn StoreFactory>>,
 }
 
 /// Two of one kind claim one name.
@@ -59,6 +63,19 @@ impl Registry {
         }
     }
 
+    /// Adds a kind of checkpoint store.
+    ///
+    /// # Errors
+    /// There is one of this name; [`FILE_STORE`] is the host's own.
+    pub fn add_store(&mut self, factory: Arc<dyn StoreFactory>) -> Result<(), Duplicate> {
+        let name = factory.name().to_owned();
+        let is_ours = name == FILE_STORE;
+        match self.stores.insert(name.clone(), factory) {
+            None if !is_ours => Ok(()),
+            _ => Err(Duplicate { kind: "checkpoint stores", name }),
+        }
+    }
+
     /// The source connector of this name.
     ///
     /// # Errors
@@ -92,6 +109,22 @@ impl Registry {
         })
     }
 
+    /// The kind of checkpoint store of this name; the host's own is not among them.
+    ///
+    /// # Errors
+    /// There is none; the problem lists those that are.
+    pub fn store(&self, name: &str) -> Result<&Arc<dyn StoreFactory>, Problem> {
+        self.stores.get(name).ok_or_else(|| {
+            let known: Vec<&str> =
+                std::iter::once(FILE_STORE).chain(self.stores.keys().map(String::as_str)).collect();
+            Problem::new("", "there is no such checkpoint store").help(name_help(
+                name,
+                &known,
+                "checkpoint stores",
+            ))
+        })
+    }
+
     /// Every source connector, by name.
     pub fn sources(&self) -> impl Iterator<Item = &Arc<dyn SourceFactory>> {
         self.sources.values()
@@ -105,6 +138,11 @@ impl Registry {
     /// Every transform, by name.
     pub fn transforms(&self) -> impl Iterator<Item = &Arc<dyn TransformFactory>> {
         self.transforms.values()
+    }
+
+    /// Every kind of checkpoint store but the host's own, by name.
+    pub fn stores(&self) -> impl Iterator<Item = &Arc<dyn StoreFactory>> {
+        self.stores.values()
     }
 
     fn known_sources(&self, given: &str) -> String {

@@ -9,6 +9,7 @@ use weir_sdk::{CheckpointStore, TaskId};
 
 use crate::config::{Block, PipelineConfig, SinkConfig};
 use crate::control::Control;
+use crate::data_dir;
 use crate::gap::Acceptance;
 use crate::registry::Registry;
 use crate::stop::Stop;
@@ -26,8 +27,8 @@ impl Host {
     /// Starts every task of the pipelines, under `control`; far sides that are not there yet are waited for.
     ///
     /// # Errors
-    /// The first pipeline with a connector that `registry` does not know, or a transform that does not build; a loaded
-    /// configuration has none.
+    /// The first pipeline with a connector or store that `registry` does not know, or a transform that does not build; a
+    /// loaded configuration has none.
     pub fn start(
         pipelines: &[PipelineConfig],
         registry: &Registry,
@@ -37,6 +38,7 @@ impl Host {
     ) -> Result<Self, Problem> {
         let mut specs = Vec::new();
         for pipeline in pipelines {
+            let checkpoints = store(pipeline, registry, checkpoints)?;
             for sink in &pipeline.sinks {
                 let spec = spec(pipeline, sink, registry, checkpoints.clone())?;
                 specs.push((spec, pipeline.mask().clone()));
@@ -62,6 +64,21 @@ impl Host {
         outcomes.sort_by(|(a, _), (b, _)| a.cmp(b));
         outcomes
     }
+}
+
+/// Where the pipeline keeps its checkpoints: `files` unless it says otherwise. Each answer is a holder of its own, from
+/// whom another can take tasks over.
+///
+/// # Errors
+/// A name that `registry` does not know; a loaded configuration has none.
+pub fn store(
+    pipeline: &PipelineConfig,
+    registry: &Registry,
+    files: &Arc<dyn CheckpointStore>,
+) -> Result<Arc<dyn CheckpointStore>, Problem> {
+    let Some(block) = &pipeline.checkpoints else { return Ok(files.clone()) };
+    let store = registry.store(&block.connector)?.open(block.config(), data_dir::this_process());
+    store.map_err(|error| Problem::new("", error.to_string()))
 }
 
 /// The task of one sink of a pipeline, as it is built as often as necessary.

@@ -3,6 +3,11 @@
 //! An author implements [`SourceConnector`], [`SinkConnector`] or [`TransformConnector`] with a config type of their
 //! own. [`source`], [`sink`] and [`transform`] erase that type into the factories that the host's registry holds; a
 //! loaded plugin gives the host the same factories, so nothing above knows whether a connector was linked in or loaded.
+//! [`store`](fn@store) does the same for a [`StoreConnector`], a place where checkpoints are kept.
+
+mod store;
+
+pub use store::{StoreConnector, StoreFactory, store};
 
 use std::sync::Arc;
 

@@ -40,7 +40,8 @@ pub use backoff::Backoff;
 pub use checkpoint::{Batch, Checkpoint, Offset, Partition};
 pub use conditions::{Conditions, Degraded};
 pub use connector::{
-    SinkConnector, SinkFactory, SourceConnector, SourceFactory, TransformConnector, TransformFactory,
+    SinkConnector, SinkFactory, SourceConnector, SourceFactory, StoreConnector, StoreFactory,
+    TransformConnector, TransformFactory,
 };
 pub use context::Context;
 pub use dead_letter::DeadLetter;

@@ -25,17 +25,37 @@ impl fmt::Display for TaskId {
 /// Keeps the checkpoint of each task.
 #[async_trait]
 pub trait CheckpointStore: Send + Sync {
-    /// What was saved for the task; `None` when nothing ever was.
+    /// What was saved for the task; `None` when nothing ever was. It only looks.
     ///
     /// # Errors
     /// What is there but cannot be trusted (damaged, of another version) is an error, never `None`.
     async fn load(&self, task: &TaskId) -> Result<Option<Saved>, Error>;
 
-    /// Merges `checkpoint` into what is saved; `Ok` means durable. The first save fixes the identity.
+    /// Takes the task over, and gives what is saved from then on: where other hosts reach the store too, none that had
+    /// the task before can save any more. A store that one host alone can have gives what it loads.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when the task's checkpoint is of another source.
+    /// [`ErrorKind::Fenced`](crate::ErrorKind::Fenced) when another host has taken the task over from this one: the
+    /// newer claim wins, and is not claimed back.
+    async fn claim(&self, task: &TaskId) -> Result<Option<Saved>, Error> {
+        self.load(task).await
+    }
+
+    /// Merges `checkpoint` into what is saved; `Ok` means durable. The task was claimed before. The first save fixes
+    /// the identity.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when the task's checkpoint is of another source;
+    /// [`ErrorKind::Fenced`](crate::ErrorKind::Fenced) when another host has taken the task over, and nothing is saved.
     async fn save(&self, task: &TaskId, identity: &str, checkpoint: &Checkpoint) -> Result<(), Error>;
+
+    /// The other host that saves this task at present, by what it says of itself; it may take seconds to find out.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    async fn in_use(&self, _task: &TaskId) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
 }
 
 /// What a store knows of a task.

@@ -13,8 +13,8 @@ use super::name::Name;
 use super::node::Kind;
 use super::pipeline::{Block, DeadLetterConfig, PipelineConfig, SinkConfig};
 use super::reference::{self, Lookup, Resolved};
-use super::written::{Pipeline, check_sink};
-use crate::registry::Registry;
+use super::written::{Checkpoint, Pipeline, check_sink};
+use crate::registry::{FILE_STORE, Registry};
 
 /// A file that was checked.
 pub(super) struct Checked {
@@ -116,7 +116,22 @@ fn connectors(file: &Value, registry: &Registry) -> Vec<Problem> {
         let found = registry.sink(name).map(|factory| factory.check(config));
         problems.extend(placed(found, "/dead_letter", "connector"));
     }
+    if let Some((name, config)) = file.get("checkpoint").and_then(|store| block(store, "store")) {
+        problems.extend(placed(store(name, config, registry), "/checkpoint", "store"));
+    }
     problems
+}
+
+/// What is wrong with the configuration of a checkpoint store.
+fn store(name: &str, config: &Value, registry: &Registry) -> Result<Vec<Problem>, Problem> {
+    match (name, config) {
+        (FILE_STORE, Value::Null) => Ok(Vec::new()),
+        (FILE_STORE, _) => {
+            let problem = Problem::new("", "the file store has no configuration");
+            Ok(vec![problem.help("leave out `config`; --data-dir says where the file lies")])
+        }
+        _ => registry.store(name).map(|factory| factory.check(config)),
+    }
 }
 
 fn list<'a>(file: &'a Value, key: &str) -> impl Iterator<Item = (usize, &'a Value)> {
@@ -156,17 +171,21 @@ fn build(pipeline: Pipeline, file: &Arc<File>, mask: &Mask) -> PipelineConfig {
         settings: sink.settings(&pipeline.checkpoint),
         sink: block(format!("/sinks/{index}"), sink.connector, sink.config),
     });
+    let sinks = sinks.collect();
     let dead_letter = pipeline.dead_letter.map(|place| DeadLetterConfig {
         middleware: place.middleware(),
         limit: place.limit.settings(),
         sink: block("/dead_letter".to_owned(), place.connector, place.config),
     });
+    let Checkpoint { store, config, .. } = pipeline.checkpoint;
+    let checkpoints = (store != FILE_STORE).then(|| block("/checkpoint".to_owned(), store, config));
     PipelineConfig {
         name: pipeline.name.as_str().to_owned(),
         source,
         transforms,
-        sinks: sinks.collect(),
+        sinks,
         dead_letter,
+        checkpoints,
         file: Arc::clone(file),
         mask: mask.clone(),
     }

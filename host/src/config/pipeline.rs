@@ -26,6 +26,8 @@ pub struct PipelineConfig {
     pub sinks: Vec<SinkConfig>,
     /// Where records go that no retry can help.
     pub dead_letter: Option<DeadLetterConfig>,
+    /// Where checkpoints are kept, if not in the data directory.
+    pub checkpoints: Option<Block>,
     pub(super) file: Arc<File>,
     pub(super) mask: Mask,
 }
@@ -54,10 +56,10 @@ pub struct DeadLetterConfig {
     pub limit: Limit,
 }
 
-/// A connector or transform and its own configuration.
+/// A connector, transform or checkpoint store and its own configuration.
 #[derive(Clone)]
 pub struct Block {
-    /// The name of the connector or transform, which the registry knows.
+    /// The name of the connector, transform or store, which the registry knows.
     pub connector: String,
     pub(super) pointer: String,
     pub(super) written: Value,

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
 use super::written::Pipeline;
-use crate::registry::Registry;
+use crate::registry::{FILE_STORE, Registry};
 
 /// The JSON Schema of a pipeline file for the connectors of this registry.
 pub fn schema(registry: &Registry) -> Value {
@@ -19,11 +19,16 @@ pub fn schema(registry: &Registry) -> Value {
         registry.sinks().map(|factory| (factory.name().to_owned(), factory.config_schema())).collect();
     let transforms: Vec<_> =
         registry.transforms().map(|factory| (factory.name().to_owned(), factory.config_schema())).collect();
+    let stores: Vec<_> =
+        registry.stores().map(|factory| (factory.name().to_owned(), factory.config_schema())).collect();
+    let stores =
+        std::iter::once((FILE_STORE.to_owned(), json!({ "maxProperties": 0 }))).chain(stores).collect();
     let roles = [
         ("source", "Source", "connector", sources),
         ("transform", "Transform", "transform", transforms),
         ("sink", "Sink", "connector", sinks.clone()),
         ("sink", "DeadLetter", "connector", sinks),
+        ("store", "Checkpoint", "store", stores),
     ];
     for (role, block, key, known) in roles {
         let mut choices = Vec::new();

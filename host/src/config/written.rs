@@ -15,6 +15,7 @@ use super::dead_letter::{DeadLetter, OnRecordError};
 use super::name::Name;
 use super::resilience::{self, CircuitBreaker, RateLimit, Retry, at_least_one};
 use crate::middleware;
+use crate::registry::FILE_STORE;
 use crate::task::Settings;
 
 /// A pipeline: one source, transforms in order, one or more sinks.
@@ -152,8 +153,11 @@ impl Default for InFlight {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Checkpoint {
-    /// Where.
-    store: Store,
+    /// Where: `file` is a journal in the data directory. Another store begins anew.
+    pub(super) store: String,
+    /// The store's own configuration; `file` has none.
+    #[schemars(with = "serde_json::Map<String, Value>")]
+    pub(super) config: Value,
     /// The shortest time between two saves. After a kill, this much is repeated on top of what was in flight.
     #[serde(deserialize_with = "interval")]
     pub(super) interval: HumanDuration,
@@ -161,16 +165,9 @@ pub(super) struct Checkpoint {
 
 impl Default for Checkpoint {
     fn default() -> Self {
-        Self { store: Store::File, interval: Settings::default().checkpoint_interval.into() }
+        let interval = Settings::default().checkpoint_interval.into();
+        Self { store: FILE_STORE.to_owned(), config: Value::Null, interval }
     }
-}
-
-/// Where checkpoints are kept.
-#[derive(Debug, Deserialize, JsonSchema, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Store {
-    /// A journal in the data directory.
-    File,
 }
 
 /// What the types cannot say about the values of one sink, as far as they can be read.
