@@ -65,7 +65,7 @@ fn outages(args: &Args, broker: &mut Server, topic: &Topic, folder: &Path) -> an
     );
     let weir = start(&text, "outages", folder)?;
     let http = weir.line("where it listens", |line| {
-        let fields: serde_json::Value = serde_json::from_str(line).ok()?;
+        let fields = &serde_json::from_str::<serde_json::Value>(line).ok()?["fields"];
         (fields["message"] == "listening").then(|| fields["address"].as_str()?.parse::<SocketAddr>().ok())?
     })?;
     until("records flow", || Ok((topic.count()? > 0).then_some(())))?;
