@@ -8,12 +8,14 @@
 //! Reading order:
 //! * [`session`]: the `session` block, and what the driver's errors mean
 //! * [`reader`]: streams, windows, visits, and the position that survives a restart
+//! * [`hub`]: several sources that read one table, and ask the database once
 //! * [`outbox`]: which rows are events, and what they look like as records
 //! * [`projection`]: events as rows of a table that is kept equal to the last word on each key
 //! * [`dead_letter`]: dead letters in a table, both ways
 #![forbid(unsafe_code)]
 
 pub mod dead_letter;
+pub mod hub;
 pub mod outbox;
 pub mod projection;
 pub mod reader;

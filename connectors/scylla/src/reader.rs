@@ -11,6 +11,8 @@
 //! * [`visits`], [`visit`], [`unsettled`]: when to come back, and how a late row is told from a known one
 //! * [`progress`], [`token`]: what was emitted, and the checkpoint that says so
 //! * [`table`], [`watch`]: what must be true of a table for its log to be read
+//!
+//! What it asks the database for goes through the [`hub`](crate::hub), where readers of the same log find each other.
 
 pub mod clock;
 pub mod directory;
@@ -41,31 +43,29 @@ use tokio::time::Instant;
 use weir_sdk::{Batch, Context, Error, ErrorKind, Room};
 
 use figures::Figures;
-use front::Front;
+use front::{Front, Next};
 use progress::Progress;
 use queue::Queue;
-use server::Server;
 use statement::{Key, Row, Statement};
-use streams::Streams;
 use time::{Micros, micros};
-use visit::{Found, Stage, Visit};
-use watch::Watch;
+use visit::{Stage, Visit};
 use weir_sdk::{Conditions, Degraded};
+
+use crate::hub::shared::{Cluster, Seat, Shared};
 
 /// A batch comes at least so often, with or without records: a second, less the time to make one.
 const HEARTBEAT: Duration = Duration::from_millis(900);
 /// Rows wait at most so long for others to fill their batch.
 const LINGER: Duration = Duration::from_millis(20);
 /// How often the server is asked for its time and for new streams.
-const LOOK: Duration = Duration::from_secs(1);
+pub(crate) const LOOK: Duration = Duration::from_secs(1);
 
 /// The header of a record that came out of order, because its row became readable late.
 pub const LATE: &str = "weir.late";
 
 /// Reads one log.
 pub struct Reader {
-    log: Log,
-    cluster: Cluster,
+    seat: Seat,
     progress: Progress,
     front: Front,
     reading: Option<Queue>,
@@ -74,6 +74,8 @@ pub struct Reader {
     trouble: Trouble,
     /// `None` before the first look of this run.
     looked: Option<Instant>,
+    /// The number of that look.
+    looks: u64,
     batched: Instant,
     figures: Figures,
     conditions: Conditions,
@@ -89,16 +91,6 @@ pub struct Log {
     pub names: Arc<Statement<Key>>,
 }
 
-/// What is asked of the cluster beside the log.
-pub struct Cluster {
-    /// Its time.
-    pub server: Server,
-    /// The log's streams.
-    pub streams: Streams,
-    /// The table.
-    pub watch: Watch,
-}
-
 /// How a log is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -110,26 +102,20 @@ pub struct Settings {
 
 impl Reader {
     /// Goes on where `progress` is, and says in `context` how it goes.
-    pub fn new(
-        log: Log,
-        cluster: Cluster,
-        progress: Progress,
-        settings: Settings,
-        context: &Context,
-    ) -> Self {
+    pub fn new(seat: Seat, progress: Progress, settings: Settings, context: &Context) -> Self {
         let now = Instant::now();
         let front = Front::new(settings);
         let figures = Figures::new(context.metrics(), progress.safety());
         let conditions = context.conditions().clone();
         Self {
-            log,
-            cluster,
+            seat,
             progress,
             front,
             reading: None,
             visit: None,
             trouble: Trouble::None,
             looked: None,
+            looks: 0,
             batched: now,
             figures,
             conditions,
@@ -154,7 +140,7 @@ impl Reader {
         if error.kind() != ErrorKind::Config {
             return error;
         }
-        match self.cluster.watch.look_closer().await {
+        match self.seat.cluster().await.watch.look_closer().await {
             Err(better) if better.kind() == ErrorKind::Config => better,
             Ok(()) | Err(_) => error,
         }
@@ -168,50 +154,50 @@ impl Reader {
         let wake = self.wake();
         let received = tokio::select! {
             biased;
-            received = receive(&mut self.reading) => received.and_then(|()| {
-                if self.reading.as_ref().is_some_and(|queue| !queue.is_done()) {
-                    let now = self.cluster.server.now().shown;
-                    front::check_unread(now, &self.progress, &self.cluster)?;
-                }
-                Ok(())
-            }),
-            received = advance(&mut self.visit, &mut self.progress, &self.log) => received,
+            received = receive(&mut self.reading) => match received {
+                Ok(()) => self.check_unread().await,
+                Err(error) => Err(error),
+            },
+            received = advance(&mut self.visit, &mut self.progress) => received,
+            () = self.seat.news(), if self.reading.is_none() || self.visit.is_none() => return Ok(()),
             () = tokio::time::sleep_until(wake) => return Ok(()),
         };
         self.trouble = if received.is_ok() { Trouble::None } else { Trouble::Reading };
         received
     }
 
-    /// Asks for whatever it is time for.
-    async fn ask(&mut self) -> Result<(), Error> {
-        let now = Instant::now();
-        if self.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= LOOK) {
-            self.look().await?;
+    /// While rows are being received, what was not read of them may expire.
+    async fn check_unread(&self) -> Result<(), Error> {
+        if self.reading.as_ref().is_none_or(Queue::is_done) {
+            return Ok(());
         }
-        if self.visit.is_none() {
-            self.open_visit().await?;
-        }
-        if self.reading.is_none() && now >= self.front.next_look() {
-            self.open_window().await?;
-        }
-        Ok(())
+        front::check_unread(self.seat.now().shown, &self.progress, &*self.seat.cluster().await)
     }
 
-    async fn look(&mut self) -> Result<(), Error> {
-        // The time first: the list of streams is then good for at least that time.
-        self.cluster.server.ask().await?;
-        let now = self.cluster.server.now().shown;
-        self.cluster.streams.refresh(now).await?;
-        self.cluster.watch.look(now).await?;
-        self.turn_back(now);
-        self.looked = Some(Instant::now());
+    /// Asks for whatever it is time for.
+    async fn ask(&mut self) -> Result<(), Error> {
+        let shared = self.seat.shared();
+        let mut cluster = shared.look().await?;
+        if cluster.looks != self.looks {
+            self.turn_back(&cluster);
+            self.figures.skew.set(cluster.server.skew());
+            (self.looks, self.looked) = (cluster.looks, Some(Instant::now()));
+        }
+        if self.visit.is_none() {
+            self.open_visit(&mut cluster, &shared).await?;
+        }
+        let offered = || shared.offers(self.progress.cut());
+        if self.reading.is_none() && (Instant::now() >= self.front.next_look() || offered()) {
+            self.open_window(&mut cluster, &shared).await?;
+        }
         Ok(())
     }
 
     /// A clock that was set back may have been so since the last look; how long ago that was, only this run knows.
-    fn turn_back(&mut self, now: Micros) {
+    fn turn_back(&mut self, cluster: &Cluster) {
+        let now = cluster.server.now().shown;
         let unseen = self.looked.map_or(Micros::MAX, |looked| micros(looked.elapsed()));
-        let oldest = front::oldest(now, &self.cluster);
+        let oldest = front::oldest(now, cluster);
         if self.progress.turn_back(self.front.horizon(now), unseen, oldest) {
             (self.reading, self.visit) = (None, None);
             tracing::warn!(
@@ -220,30 +206,47 @@ impl Reader {
         }
     }
 
-    async fn open_window(&mut self) -> Result<(), Error> {
-        let now = self.cluster.server.now();
-        let window = self.front.next_window(now.shown, &mut self.progress, &self.cluster)?;
+    async fn open_window(&mut self, cluster: &mut Cluster, shared: &Shared) -> Result<(), Error> {
+        let now = cluster.server.now();
+        let next = self.front.next_window(now.shown, &mut self.progress, cluster, shared)?;
         self.figures.lag.count_from((self.front.horizon(now.shown) - self.progress.cut()) as f64 / 1e6);
-        if let Some(window) = window {
-            let parts = self.cluster.streams.parts(window.from, window.to).await?;
-            self.front.opened(window, &mut self.progress, now);
-            self.reading = Some(Queue::new(fetch::Fetch::new(self.log.rows.clone(), parts)));
-        }
+        let read = match next {
+            None => return Ok(()),
+            Some(Next::Join(read)) => read,
+            Some(Next::Open(window)) => {
+                let parts = cluster.streams.parts(window.from, window.to).await?;
+                let read = shared.read(parts, now);
+                shared.windows().open(window, read.clone(), self.front.is_behind());
+                self.front.open(window, &mut self.progress, now);
+                shared.tell();
+                read
+            }
+        };
+        self.reading = Some(Queue::new(read.follow()));
         Ok(())
     }
 
-    async fn open_visit(&mut self) -> Result<(), Error> {
-        let began = self.cluster.server.now();
+    async fn open_visit(&mut self, cluster: &mut Cluster, shared: &Shared) -> Result<(), Error> {
+        let served = shared.visit(|visit| {
+            let runs = self.progress.served(&visit.runs, visit.names.began());
+            (!runs.is_empty()).then_some(runs)
+        });
+        if let Some((visit, runs)) = served {
+            self.visit = Some(Visit::of(visit, runs));
+            return Ok(());
+        }
+        let began = cluster.server.now();
         let runs = self.progress.due(began);
         if runs.is_empty() {
             return Ok(());
         }
         let mut parts = Vec::new();
         for run in &runs {
-            parts.extend(self.cluster.streams.parts(time::begin(run.start), time::begin(run.end)).await?);
+            parts.extend(cluster.streams.parts(time::begin(run.start), time::begin(run.end)).await?);
         }
-        let names = fetch::Fetch::new(self.log.names.clone(), parts);
-        self.visit = Some(Visit { runs, began, stage: Stage::Names(names, Found::default()) });
+        let visit = shared.begin_visit(runs.clone(), parts, began);
+        self.visit = Some(Visit::of(visit, runs));
+        shared.tell();
         Ok(())
     }
 
@@ -279,18 +282,22 @@ async fn receive(queue: &mut Option<Queue>) -> Result<(), Error> {
 }
 
 /// Moves a visit by one page; from names to rows, and to its end.
-async fn advance(visit: &mut Option<Visit>, progress: &mut Progress, log: &Log) -> Result<(), Error> {
-    let Some(Visit { runs, began, stage }) = visit else { return std::future::pending().await };
+async fn advance(visit: &mut Option<Visit>, progress: &mut Progress) -> Result<(), Error> {
+    let Some(Visit { shared, runs, began, stage }) = visit else { return std::future::pending().await };
     match stage {
         Stage::Names(names, found) => match names.next().await? {
-            Some((part, page)) => page.rows.iter().for_each(|key| found.meet(part, key, progress)),
+            Some(page) => page.rows.iter().for_each(|key| {
+                if runs.iter().any(|run| run.contains(&key.id.bucket())) {
+                    found.meet(page.part, key, progress);
+                }
+            }),
             None => {
-                let (parts, again) = found.parts(&names.parts(), progress);
+                let (parts, again) = found.parts(names.parts(), progress);
                 if parts.is_empty() {
                     progress.visited(runs, *began);
                     *visit = None;
                 } else {
-                    *stage = Stage::Rows(Queue::new(fetch::Fetch::new(log.rows.clone(), parts)), again);
+                    *stage = Stage::Rows(Queue::new(shared.late(parts).follow()), again);
                 }
             }
         },

@@ -11,6 +11,8 @@ use weir_sdk::{Batch, Checkpoint, Context, Error, Room, Source, SourceConnector,
 use super::config::{OutboxConfig, StartAt};
 use super::mapping::Mapping;
 use super::record;
+use crate::hub::Hub;
+use crate::hub::shared::{Cluster, Shared};
 use crate::reader::clock::Monotonic;
 use crate::reader::directory::Directory;
 use crate::reader::progress::{Limits, Progress};
@@ -21,8 +23,7 @@ use crate::reader::table::{Table, refused};
 use crate::reader::time::{Micros, micros};
 use crate::reader::token::{Main, Position};
 use crate::reader::watch::Watch;
-use crate::reader::{Cluster, Log, Reader, Settings};
-use crate::session::connect;
+use crate::reader::{Log, Reader, Settings};
 
 /// Rows of names are short, so a visit takes many in one page.
 const NAMES: u32 = 10_000;
@@ -31,12 +32,14 @@ const NAMES: u32 = 10_000;
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
     monotonic: Monotonic,
+    /// Where its sources find each other.
+    hub: Hub,
 }
 
 impl Outbox {
     /// Counts the time between two answers of the server by this clock.
     pub fn counting_by(monotonic: Monotonic) -> Self {
-        Self { monotonic }
+        Self { monotonic, hub: Hub::default() }
     }
 }
 
@@ -56,18 +59,17 @@ impl SourceConnector for Outbox {
         context: Context,
     ) -> Result<Box<dyn Source>, Error> {
         let resumed = Position::read(&resume)?;
-        let session = connect(&config.session).await?;
+        let session = self.hub.session(&config.session).await?;
         let table = Table::read(&session, &config.keyspace, &config.table).await?;
         let mapping = checked(&config, &table)?;
-        let log = statements(&session, &config, &table, mapping).await?;
-        let skew = context.metrics().gauge(names::CDC_CLOCK_SKEW);
-        let safety = config.safety.get();
-        let server = Server::ask_first(session.clone(), self.monotonic.clone(), safety, skew).await?;
-        let now = server.now().shown;
-        let mut streams = Streams::of(Directory::prepare(session.clone(), &table).await?);
-        streams.refresh(now).await?;
+        let reader = self.reader(&session, &config, &table, mapping);
+        let seat = self.hub.seat(&config, &table, reader).await?;
+        let (now, streams) = {
+            let cluster = seat.look().await?;
+            (cluster.server.now().shown, cluster.streams.oldest())
+        };
         let mut start = Start { identity: table.identity(), checkpoint: Checkpoint::default() };
-        let oldest = oldest(&table, now, streams.oldest());
+        let oldest = oldest(&table, now, streams);
         let position = match resumed {
             Some(resumed) if context.accepts_gap() && resumed.main.unread() < oldest => {
                 let lost = Duration::from_micros((oldest - resumed.main.unread()).unsigned_abs());
@@ -83,14 +85,30 @@ impl SourceConnector for Outbox {
                 Position { main, ..Position::default() }
             }
         };
-        let limits = Limits { safety, memory: config.unsettled_memory.as_usize() };
+        let limits = Limits { safety: config.safety.get(), memory: config.unsettled_memory.as_usize() };
         let settings =
             Settings { confidence: config.confidence.get(), poll_interval: config.poll_interval.get() };
-        let check = Box::new(move |table: &Table| checked(&config, table).map(drop));
-        let watch = Watch::new(session, table, check, now);
-        let cluster = Cluster { server, streams, watch };
-        let reader = Reader::new(log, cluster, Progress::new(position, limits), settings, &context);
+        let reader = Reader::new(seat, Progress::new(position, limits), settings, &context);
         Ok(Box::new(OutboxSource { reader, start }))
+    }
+}
+
+impl Outbox {
+    /// Makes the reader that the sources of this table share.
+    async fn reader(
+        &self,
+        session: &Arc<Session>,
+        config: &OutboxConfig,
+        table: &Table,
+        mapping: Mapping,
+    ) -> Result<Arc<Shared>, Error> {
+        let log = statements(session, config, table, mapping).await?;
+        let server = Server::ask_first(session.clone(), self.monotonic.clone(), config.safety.get()).await?;
+        let streams = Streams::of(Directory::prepare(session.clone(), table).await?);
+        let demands = config.clone();
+        let check = Box::new(move |table: &Table| checked(&demands, table).map(drop));
+        let watch = Watch::new(session.clone(), table.clone(), check, server.now().shown);
+        Ok(Arc::new(Shared::new(log, Cluster::new(server, streams, watch))))
     }
 }
 

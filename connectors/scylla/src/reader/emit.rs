@@ -66,8 +66,10 @@ impl Reader {
     }
 
     fn take_late(&mut self, filling: &mut Filling) {
-        let now = self.cluster.server.now().shown;
-        let Some(Visit { runs, began, stage: Stage::Rows(queue, again) }) = &mut self.visit else { return };
+        let now = self.seat.now().shown;
+        let Some(Visit { runs, began, stage: Stage::Rows(queue, again), .. }) = &mut self.visit else {
+            return;
+        };
         let progress = &mut self.progress;
         while let Some((_, row)) = queue.take_if(|row| filling.fits(row.size + MARK)) {
             let wanted = wanted(&row, again, progress);

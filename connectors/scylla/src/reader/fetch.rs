@@ -41,17 +41,16 @@ enum State {
 impl<R: Send + 'static> Fetch<R> {
     /// Nothing is asked before the first [`next`](Self::next).
     pub fn new(statement: Arc<Statement<R>>, parts: Vec<Part>) -> Self {
-        let (sender, pages) = mpsc::channel(1);
-        let parts = parts
-            .into_iter()
-            .map(|part| Progress { part, state: State::Waiting(PagingState::start()) })
-            .collect();
-        Self { statement, parts, running: 0, tasks: JoinSet::new(), pages, sender }
+        let begin = parts.into_iter().map(|part| (part, Some(PagingState::start()))).collect();
+        Self::from_within(statement, begin)
     }
 
-    /// The parts, by index.
-    pub fn parts(&self) -> Vec<Part> {
-        self.parts.iter().map(|progress| progress.part.clone()).collect()
+    /// Goes on within each part; `None` where it was read to its end.
+    pub fn from_within(statement: Arc<Statement<R>>, parts: Vec<(Part, Option<PagingState>)>) -> Self {
+        let (sender, pages) = mpsc::channel(1);
+        let state = |next: Option<PagingState>| next.map_or(State::Done, State::Waiting);
+        let parts = parts.into_iter().map(|(part, next)| Progress { part, state: state(next) }).collect();
+        Self { statement, parts, running: 0, tasks: JoinSet::new(), pages, sender }
     }
 
     /// The next page and the index of its part; `None` when every part is read. Safe to drop.

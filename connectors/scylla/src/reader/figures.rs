@@ -17,6 +17,8 @@ pub struct Figures {
     pub events: Counter,
     /// How far the front is behind the newest row it could read, in seconds; it grows while nobody polls.
     pub lag: Gauge,
+    /// By how much this machine's clock is ahead of the server's, in seconds.
+    pub skew: Gauge,
     /// Rows that come later than this are not looked for.
     safety: Micros,
     warned: Option<Instant>,
@@ -37,6 +39,7 @@ impl Figures {
         Self {
             events: counter(names::CDC_EVENTS_PROCESSED),
             lag: gauge(names::CDC_LAG),
+            skew: gauge(names::CDC_CLOCK_SKEW),
             safety,
             warned: None,
             late: counter(names::CDC_LATE_ROWS),

@@ -1,14 +1,19 @@
 //! The front: when it looks again, how far, and what is too old to be there.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 use weir_sdk::{Error, ErrorKind};
 
+use super::Settings;
 use super::clock::Now;
 use super::pace::Pace;
 use super::progress::Progress;
+use super::statement::Row;
 use super::time::{Micros, SECOND, micros};
 use super::window::{Stride, Window};
-use super::{Cluster, Settings};
+use crate::hub::reads::Read;
+use crate::hub::shared::{Cluster, Shared};
 
 /// Decides on the windows.
 pub(super) struct Front {
@@ -20,6 +25,14 @@ pub(super) struct Front {
     /// The open window ends where there was more to read.
     behind: Option<bool>,
     rows: u64,
+}
+
+/// What to read next.
+pub(super) enum Next {
+    /// This window, which nobody reads.
+    Open(Window),
+    /// A window that somebody reads; it is open for us now.
+    Join(Arc<Read<Row>>),
 }
 
 impl Front {
@@ -46,34 +59,51 @@ impl Front {
         now.saturating_sub(micros(self.settings.confidence))
     }
 
-    /// The next window, if there is anything to read: the one that an earlier run left open, or a new one.
+    /// What to read next, if there is anything: the window that an earlier run left open, one that others read, or a
+    /// new one.
     pub(super) fn next_window(
         &mut self,
         now: Micros,
         progress: &mut Progress,
         cluster: &Cluster,
-    ) -> Result<Option<Window>, Error> {
+        shared: &Shared,
+    ) -> Result<Option<Next>, Error> {
         self.looked = Instant::now();
         self.next_look = self.looked + self.pace.wait();
+        self.rows = 0;
         check_age(now, progress, cluster)?;
-        if let Some(window) = progress.window() {
+        let (cut, windows) = (progress.cut(), shared.windows());
+        let known = windows.at(cut).filter(|known| known.read.is_whole());
+        if let (Some(window), Some(began)) = (progress.window(), progress.opened()) {
             self.behind = Some(true);
-            return Ok(Some(window));
+            // What an earlier run read of it was there when it began, so this read must not have begun before.
+            let fits = known.filter(|known| known.window == window && known.read.began().shown >= began);
+            return Ok(Some(fits.map_or(Next::Open(window), |known| Next::Join(known.read.clone()))));
         }
-        let cut = progress.cut();
         let end = cluster.streams.end(cut).unwrap_or(Micros::MAX);
         let horizon = self.horizon(now);
-        let window = self.stride.next(cut, horizon.min(cluster.streams.known_until()).min(end));
+        let limit = horizon.min(cluster.streams.known_until()).min(end);
+        if let Some(known) = known.filter(|known| known.window.to <= limit) {
+            // All who read it look for the next one at the same time.
+            (self.looked, self.behind) = (known.opened, Some(known.behind));
+            progress.open(known.window, known.read.began());
+            return Ok(Some(Next::Join(known.read.clone())));
+        }
+        let window = self.stride.next(cut, limit).map(|wanted| windows.align(wanted));
         self.behind = window.map(|window| window.to < horizon);
         if window.is_none() {
             self.pace.idle();
         }
-        Ok(window)
+        Ok(window.map(Next::Open))
     }
 
-    /// A window is open.
-    pub(super) fn opened(&mut self, window: Window, progress: &mut Progress, now: Now) {
-        self.rows = 0;
+    /// The window ends where there is more to read.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind == Some(true)
+    }
+
+    /// A window is read by us first, from `now` on.
+    pub(super) fn open(&mut self, window: Window, progress: &mut Progress, now: Now) {
         if progress.window().is_none() {
             progress.open(window, now);
         }

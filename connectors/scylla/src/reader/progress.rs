@@ -122,6 +122,11 @@ impl Progress {
         self.open.as_ref().map(|open| open.window)
     }
 
+    /// When the open window was opened.
+    pub fn opened(&self) -> Option<Micros> {
+        self.open.as_ref().map(|open| open.began)
+    }
+
     /// Opens a window at the cut; reading begins at `now`.
     pub fn open(&mut self, window: Window, now: Now) {
         debug_assert_eq!(window.from, self.cut, "windows follow each other");
@@ -176,6 +181,11 @@ impl Progress {
     /// The runs of seconds to visit now.
     pub fn due(&self, now: Now) -> Vec<Range<Bucket>> {
         self.visits.due(now, self.cut)
+    }
+
+    /// What a visit of these seconds, begun by anybody at `began`, does for us.
+    pub fn served(&self, by: &[Range<Bucket>], began: Now) -> Vec<Range<Bucket>> {
+        self.visits.served(by, began, self.cut)
     }
 
     /// Is this row, met by a visit, a known one? Asked only of seconds that are no sums.

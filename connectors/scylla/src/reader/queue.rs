@@ -1,16 +1,17 @@
 //! Pages that have arrived and wait to be put into batches.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 use weir_sdk::{Error, Record, Room};
 
-use super::fetch::Fetch;
 use super::statement::Row;
+use crate::hub::reads::Cursor;
 
 /// The rows of some parts on their way into batches.
 pub struct Queue {
-    fetch: Fetch<Row>,
+    cursor: Cursor<Row>,
     pages: VecDeque<Arrived>,
     done: bool,
     since: Option<Instant>,
@@ -25,17 +26,18 @@ struct Arrived {
 
 impl Queue {
     /// Nothing is asked before the first [`receive`](Self::receive).
-    pub fn new(fetch: Fetch<Row>) -> Self {
-        Self { fetch, pages: VecDeque::new(), done: false, since: None }
+    pub fn new(cursor: Cursor<Row>) -> Self {
+        Self { cursor, pages: VecDeque::new(), done: false, since: None }
     }
 
     /// Waits for the next page, or for the end. Safe to drop.
     pub async fn receive(&mut self) -> Result<(), Error> {
-        match self.fetch.next().await? {
-            Some((_, page)) if page.rows.is_empty() => {}
-            Some((part, page)) => {
+        match self.cursor.next().await? {
+            Some(page) if page.rows.is_empty() => {}
+            Some(page) => {
                 let bytes = page.bytes / page.rows.len();
-                self.pages.push_back(Arrived { part, rows: page.rows.into_iter(), bytes });
+                let rows = Arc::unwrap_or_clone(page.rows).into_iter();
+                self.pages.push_back(Arrived { part: page.part, rows, bytes });
                 self.since.get_or_insert_with(Instant::now);
             }
             None => self.done = true,

@@ -1,6 +1,6 @@
 //! Asking the nodes for their time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use scylla::client::session::Session;
@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use uuid::Uuid;
 use weir_sdk::Error;
-use weir_sdk::metrics::Gauge;
 
 use super::clock::{Monotonic, Now, ServerClock};
 use super::time::{Micros, micros, micros_of};
@@ -27,12 +26,30 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The nodes and their clock.
 pub struct Server {
     question: Question,
-    clock: ServerClock,
-    monotonic: Monotonic,
-    skew: Gauge,
+    time: Time,
+    skew: f64,
     warned: bool,
     round: JoinSet<Result<Answer, Error>>,
     next_round: Instant,
+}
+
+/// The server's time, for whoever wants to know it without asking. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Time {
+    clock: Arc<Mutex<ServerClock>>,
+    monotonic: Monotonic,
+}
+
+impl Time {
+    /// What the server's clock shows, and what can be trusted of it.
+    pub fn now(&self) -> Now {
+        let now = self.clock().at(self.monotonic.now());
+        now.expect("it was asked when it was made, and the last answer stays")
+    }
+
+    fn clock(&self) -> MutexGuard<'_, ServerClock> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Clone)]
@@ -56,17 +73,15 @@ impl Server {
         session: Arc<Session>,
         monotonic: Monotonic,
         safety: Duration,
-        skew: Gauge,
     ) -> Result<Self, Error> {
         let now = session.prepare("SELECT now() FROM system.local WHERE key = 'local'").await;
         let now =
             now.map_err(|error| error.classify().context("prepare the question for the server's time"))?;
-        let clock = ServerClock::new(safety, monotonic.now());
+        let clock = Arc::new(Mutex::new(ServerClock::new(safety, monotonic.now())));
         let mut server = Self {
             question: Question { session, now, monotonic: monotonic.clone() },
-            clock,
-            monotonic,
-            skew,
+            time: Time { clock, monotonic },
+            skew: 0.0,
             warned: false,
             round: JoinSet::new(),
             next_round: Instant::now(),
@@ -95,19 +110,28 @@ impl Server {
         let answer = self.question.ask(None).await?;
         self.hear(&answer);
         let ours = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, micros);
-        self.skew.set((ours - answer.time) as f64 / 1e6);
+        self.skew = (ours - answer.time) as f64 / 1e6;
         self.warn_once();
         Ok(())
     }
 
     /// What the server's clock shows, and what can be trusted of it.
     pub fn now(&self) -> Now {
-        let now = self.clock.at(self.monotonic.now());
-        now.expect("it was asked when it was made, and the last answer stays")
+        self.time.now()
     }
 
-    fn hear(&mut self, answer: &Answer) {
-        self.clock.hear(answer.node, answer.time, answer.heard);
+    /// The same for others.
+    pub fn time(&self) -> Time {
+        self.time.clone()
+    }
+
+    /// By how many seconds this machine's clock was ahead of the server's last answer.
+    pub fn skew(&self) -> f64 {
+        self.skew
+    }
+
+    fn hear(&self, answer: &Answer) {
+        self.time.clock().hear(answer.node, answer.time, answer.heard);
     }
 
     fn begin_round(&mut self) {
@@ -120,7 +144,7 @@ impl Server {
     }
 
     fn warn_once(&mut self) {
-        let spread = self.clock.spread(self.monotonic.now());
+        let spread = self.time.clock().spread(self.time.monotonic.now());
         if spread > APART && !self.warned {
             self.warned = true;
             tracing::warn!(

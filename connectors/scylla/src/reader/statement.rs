@@ -91,8 +91,8 @@ pub struct Answer {
     pub next: Option<PagingState>,
 }
 
-/// A row of the log with its content.
-#[derive(Debug)]
+/// A row of the log with its content. Cloning copies no bytes.
+#[derive(Clone, Debug)]
 pub struct Row {
     /// Its name.
     pub id: RowId,
@@ -103,7 +103,7 @@ pub struct Row {
 }
 
 /// What a row is to us.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Content {
     /// An event.
     Event(Record),

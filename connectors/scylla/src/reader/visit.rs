@@ -2,21 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use scylla::value::CqlTimeuuid;
 
 use super::clock::Now;
-use super::fetch::Fetch;
 use super::progress::Progress;
 use super::queue::Queue;
 use super::row::{RowId, StreamId};
 use super::statement::{Key, Part};
 use super::time::{Bucket, begin, first_at};
 use super::unsettled::Sum;
+use crate::hub::reads::Cursor;
+use crate::hub::shared::Visited;
 
 /// A visit under way.
 pub struct Visit {
-    /// The seconds it visits.
+    /// What of it others may use too.
+    pub shared: Arc<Visited>,
+    /// The seconds of it that are visited for us.
     pub runs: Vec<Range<Bucket>>,
     /// The server's time when it began.
     pub began: Now,
@@ -27,7 +31,7 @@ pub struct Visit {
 /// What a visit is at.
 pub enum Stage {
     /// Reading names.
-    Names(Fetch<Key>, Found),
+    Names(Cursor<Key>, Found),
     /// Reading the rows that are new.
     Rows(Queue, Again),
 }
@@ -50,6 +54,14 @@ struct Missing {
     streams: BTreeSet<StreamId>,
     first: CqlTimeuuid,
     last: CqlTimeuuid,
+}
+
+impl Visit {
+    /// Begins to take part in one, for these seconds.
+    pub fn of(shared: Arc<Visited>, runs: Vec<Range<Bucket>>) -> Self {
+        let names = shared.names.follow();
+        Self { runs, began: shared.names.began(), stage: Stage::Names(names, Found::default()), shared }
+    }
 }
 
 impl Found {

@@ -58,11 +58,19 @@ impl Visits {
         if !urgent {
             return Vec::new();
         }
-        let due = self
-            .waiting
-            .range(behind)
-            .filter(|(second, next)| next.is_none_or(|next| now.age(**second) >= self.ages[next]));
-        runs(due.map(|(second, _)| *second))
+        runs(self.ready(now, front))
+    }
+
+    /// What a visit of these seconds, begun at `began`, does for us, in runs: it may be somebody else's.
+    pub fn served(&self, by: &[Range<Bucket>], began: Now, front: Micros) -> Vec<Range<Bucket>> {
+        runs(self.ready(began, front).filter(|second| by.iter().any(|run| run.contains(second))))
+    }
+
+    fn ready(&self, now: Now, front: Micros) -> impl Iterator<Item = Bucket> {
+        let behind = self.waiting.range(..bucket(front));
+        behind
+            .filter(move |(second, next)| next.is_none_or(|next| now.age(**second) >= self.ages[next]))
+            .map(|(second, _)| *second)
     }
 
     /// A visit that began at `began` is over, late rows and all.

@@ -1,0 +1,67 @@
+//! The hub: sources of one process that read the same table share a session and what they read.
+//!
+//! Each open source has a *seat* with a reader of its own: its own front, visits, memory of what it emitted, and
+//! checkpoint, all as if it were alone. What seats share lies one layer below: pages of the log. They open the same
+//! windows and the same visits, so that the second one finds what the first one asked for; and each decides by itself
+//! what of a page it has emitted before. So a checkpoint is the same with and without neighbours, a late row reaches
+//! every seat once by that seat's own books, and nothing has to be handed over when a seat falls behind or comes back:
+//! it merely finds its next page kept, or not.
+//!
+//! * [`slots`]: sessions and readers by what they are of; [`failure`]: one who failed, for all who waited
+//! * [`shared`]: what the seats of one reader share
+//! * [`windows`]: where seats meet; [`ring`], [`reads`]: what is kept for those who come later
+
+pub mod failure;
+pub mod reads;
+pub mod ring;
+pub mod shared;
+pub mod slots;
+pub mod windows;
+
+use std::sync::Arc;
+
+use scylla::client::session::Session;
+use weir_sdk::Error;
+
+use crate::outbox::OutboxConfig;
+use crate::outbox::config::StartAt;
+use crate::reader::table::Table;
+use crate::session::{SessionConfig, connect};
+use shared::{Seat, Shared};
+use slots::Slots;
+
+/// Sessions by cluster, and readers by table and configuration. Cloning shares them.
+#[derive(Clone, Debug, Default)]
+pub struct Hub(Arc<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    sessions: Slots<SessionConfig, Session>,
+    /// A table that was altered is another one: what is selected may have changed.
+    outboxes: Slots<(OutboxConfig, Table), Shared>,
+}
+
+impl Hub {
+    /// The session that this block describes; it is closed with the last source that uses it.
+    ///
+    /// # Errors
+    /// As [`connect`].
+    pub async fn session(&self, config: &SessionConfig) -> Result<Arc<Session>, Error> {
+        let key = SessionConfig { page_size: 0, ..config.clone() };
+        self.0.sessions.get(key, connect(config)).await
+    }
+
+    /// A seat at the reader of this outbox table; `make` makes the reader for the first one. Reading stops with the last
+    /// one.
+    ///
+    /// # Errors
+    /// Of `make`.
+    pub async fn seat<F>(&self, config: &OutboxConfig, table: &Table, make: F) -> Result<Seat, Error>
+    where
+        F: Future<Output = Result<Arc<Shared>, Error>>,
+    {
+        // Where to begin is each seat's own matter.
+        let key = (OutboxConfig { start: StartAt::default(), ..config.clone() }, table.clone());
+        self.0.outboxes.get(key, make).await.map(Seat::take)
+    }
+}

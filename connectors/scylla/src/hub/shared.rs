@@ -1,0 +1,247 @@
+//! What all seats of one table's reader share: the reads of its log, the questions beside it, and the windows and visits
+//! that they go by.
+
+use std::collections::VecDeque;
+use std::ops::{Deref, Range};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use weir_sdk::Error;
+
+use super::failure::Failure;
+use super::reads::{Read, Reads};
+use super::windows::Windows;
+use crate::reader::clock::Now;
+use crate::reader::server::{Server, Time};
+use crate::reader::statement::{Key, Part, Row};
+use crate::reader::streams::Streams;
+use crate::reader::time::{Bucket, Micros};
+use crate::reader::watch::Watch;
+use crate::reader::{LOOK, Log};
+
+/// What is kept of rows for seats that are a little behind; a seat that is further behind reads alone.
+const ROWS: usize = 16 << 20;
+/// A record's headers, about.
+const ROW: usize = 800;
+/// What is kept of names for them.
+const NAMES: usize = 8 << 20;
+/// Visits that are remembered: those of the last half minute.
+const VISITS: usize = 16;
+
+/// What all seats share.
+pub struct Shared {
+    rows: Arc<Reads<Row>>,
+    names: Arc<Reads<Key>>,
+    cluster: tokio::sync::Mutex<Cluster>,
+    time: Time,
+    windows: Mutex<Windows<Arc<Read<Row>>>>,
+    visits: Mutex<VecDeque<Arc<Visited>>>,
+    /// Tells of a new window or visit.
+    news: watch::Sender<()>,
+    seats: Arc<AtomicUsize>,
+}
+
+/// What is asked of the cluster beside the log.
+pub struct Cluster {
+    /// Its time.
+    pub server: Server,
+    /// The log's streams.
+    pub streams: Streams,
+    /// The table.
+    pub watch: Watch,
+    /// How often all of them were asked; the last time and what the clock showed then.
+    pub looks: u64,
+    looked: Option<(Instant, Micros)>,
+    failure: Failure,
+}
+
+impl Cluster {
+    /// Nothing of it was asked yet.
+    pub fn new(server: Server, streams: Streams, watch: Watch) -> Self {
+        Self { server, streams, watch, looks: 0, looked: None, failure: Failure::default() }
+    }
+
+    /// Asks for the time, for new streams and after the table.
+    async fn ask(&mut self) -> Result<Micros, Error> {
+        // The time first: the list of streams is then good for at least that time.
+        self.server.ask().await?;
+        let now = self.server.now().shown;
+        self.streams.refresh(now).await?;
+        self.watch.look(now).await?;
+        Ok(now)
+    }
+}
+
+/// A visit that any seat may take part in.
+pub struct Visited {
+    /// The seconds it visits.
+    pub runs: Vec<Range<Bucket>>,
+    /// The names that are there.
+    pub names: Arc<Read<Key>>,
+    rows: Arc<Reads<Row>>,
+    late: Mutex<Vec<Arc<Read<Row>>>>,
+}
+
+impl Visited {
+    /// A read of these parts, which the names showed to be worth one: what it finds is what was there when every name
+    /// had been read, or later.
+    pub fn late(&self, parts: Vec<Part>) -> Arc<Read<Row>> {
+        let mut late = lock(&self.late);
+        if let Some(read) = late.iter().find(|read| read.is_whole() && same(read.parts(), &parts)) {
+            return read.clone();
+        }
+        let read = self.rows.read(parts, self.names.began());
+        late.retain(|read| read.is_whole());
+        late.push(read.clone());
+        read
+    }
+}
+
+impl Shared {
+    /// A reader without a seat.
+    pub fn new(log: Log, cluster: Cluster) -> Self {
+        let seats = Arc::<AtomicUsize>::default();
+        Self {
+            rows: Reads::new(log.rows, ROWS, ROW, seats.clone()),
+            names: Reads::new(log.names, NAMES, size_of::<Key>(), seats.clone()),
+            time: cluster.server.time(),
+            cluster: tokio::sync::Mutex::new(cluster),
+            windows: Mutex::default(),
+            visits: Mutex::default(),
+            news: watch::Sender::default(),
+            seats,
+        }
+    }
+
+    /// The cluster as it was asked within the last second, by whoever came first.
+    pub async fn look(&self) -> Result<tokio::sync::MutexGuard<'_, Cluster>, Error> {
+        let asked = Instant::now();
+        let mut cluster = self.cluster.lock().await;
+        cluster.failure.since(asked)?;
+        if cluster.looked.is_none_or(|(looked, _)| looked.elapsed() >= LOOK) {
+            let now = match cluster.ask().await {
+                Ok(now) => now,
+                Err(error) => {
+                    cluster.failure.set(&error);
+                    return Err(error);
+                }
+            };
+            if cluster.looked.is_some_and(|(_, before)| now < before) {
+                self.clear();
+            }
+            cluster.looked = Some((Instant::now(), now));
+            cluster.looks += 1;
+        }
+        Ok(cluster)
+    }
+
+    /// The cluster as it is known.
+    pub async fn cluster(&self) -> tokio::sync::MutexGuard<'_, Cluster> {
+        self.cluster.lock().await
+    }
+
+    /// The server's time.
+    pub fn now(&self) -> Now {
+        self.time.now()
+    }
+
+    /// The windows that seats go by.
+    pub fn windows(&self) -> MutexGuard<'_, Windows<Arc<Read<Row>>>> {
+        lock(&self.windows)
+    }
+
+    /// Does a window that others read begin here?
+    pub fn offers(&self, from: Micros) -> bool {
+        self.windows().at(from).is_some_and(|known| known.read.is_whole())
+    }
+
+    /// A new read of rows that begins at `began`.
+    pub fn read(&self, parts: Vec<Part>, began: Now) -> Arc<Read<Row>> {
+        self.rows.read(parts, began)
+    }
+
+    /// The newest visit that is of use to a seat, which says what it would have of one; and what it has of it.
+    pub fn visit<T>(&self, useful: impl FnMut(&Visited) -> Option<T>) -> Option<(Arc<Visited>, T)> {
+        let mut useful = useful;
+        let visits = lock(&self.visits);
+        let whole = visits.iter().rev().filter(|visit| visit.names.is_whole());
+        whole.filter_map(|visit| Some((visit.clone(), useful(visit)?))).next()
+    }
+
+    /// Begins a visit of these seconds, which these parts read.
+    pub fn begin_visit(&self, runs: Vec<Range<Bucket>>, parts: Vec<Part>, began: Now) -> Arc<Visited> {
+        let names = self.names.read(parts, began);
+        let visit = Arc::new(Visited { runs, names, rows: self.rows.clone(), late: Mutex::default() });
+        let mut visits = lock(&self.visits);
+        visits.push_back(visit.clone());
+        visits.retain(|visit| visit.names.is_whole());
+        if visits.len() > VISITS {
+            visits.pop_front();
+        }
+        visit
+    }
+
+    /// Tells every seat that there is something new.
+    pub fn tell(&self) {
+        self.news.send_replace(());
+    }
+
+    /// A clock was set back: what was read of times to come is not all of them.
+    fn clear(&self) {
+        self.windows().clear();
+        lock(&self.visits).clear();
+        self.rows.clear();
+        self.names.clear();
+    }
+}
+
+/// A place at a shared reader. While there is more than one, what is read is kept for the others.
+pub struct Seat {
+    shared: Arc<Shared>,
+    news: watch::Receiver<()>,
+}
+
+impl Seat {
+    /// Takes one.
+    pub fn take(shared: Arc<Shared>) -> Self {
+        shared.seats.fetch_add(1, Ordering::Relaxed);
+        let news = shared.news.subscribe();
+        Self { shared, news }
+    }
+
+    /// What the seats share.
+    pub fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    /// Waits until another seat opens a window or begins a visit. Safe to drop.
+    pub async fn news(&mut self) {
+        // The sender lives as long as the seat.
+        self.news.changed().await.ok();
+    }
+}
+
+impl Deref for Seat {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.shared.seats.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn same(a: &[Part], b: &[Part]) -> bool {
+    let equal = |(a, b): (&Part, &Part)| (&a.streams, a.from, a.to) == (&b.streams, b.from, b.to);
+    a.len() == b.len() && a.iter().zip(b).all(equal)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
