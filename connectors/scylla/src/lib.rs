@@ -12,8 +12,10 @@
 //! * [`outbox`]: which rows are events, and what they look like as records
 //! * [`projection`]: events as rows of a table that is kept equal to the last word on each key
 //! * [`dead_letter`]: dead letters in a table, both ways
+//! * [`checkpoint`]: checkpoints in a table, where a newer host takes over from an older one
 #![forbid(unsafe_code)]
 
+pub mod checkpoint;
 pub mod dead_letter;
 pub mod hub;
 pub mod outbox;
@@ -23,7 +25,7 @@ pub mod session;
 
 use std::sync::Arc;
 
-use weir_sdk::{SinkFactory, SourceFactory, connector};
+use weir_sdk::{SinkFactory, SourceFactory, StoreFactory, connector};
 
 /// The sources of this crate, for the host's list.
 pub fn sources() -> Vec<Arc<dyn SourceFactory>> {
@@ -33,4 +35,9 @@ pub fn sources() -> Vec<Arc<dyn SourceFactory>> {
 /// The sinks of this crate, for the host's list.
 pub fn sinks() -> Vec<Arc<dyn SinkFactory>> {
     vec![connector::sink(dead_letter::DeadLetterSink), connector::sink(projection::Projection)]
+}
+
+/// The checkpoint stores of this crate, for the host's list.
+pub fn stores() -> Vec<Arc<dyn StoreFactory>> {
+    vec![connector::store(checkpoint::ScyllaCheckpoints)]
 }

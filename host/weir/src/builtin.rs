@@ -1,8 +1,8 @@
-//! The connectors and transforms that this binary carries, in reading order: the only place that names them.
+//! The connectors, transforms and checkpoint stores that this binary carries, in reading order: the only place that names them.
 
 use weir_host::registry::{Duplicate, Registry};
 
-/// Every built-in connector and transform.
+/// Every built-in connector, transform and checkpoint store.
 ///
 /// # Errors
 /// Two of one kind have the same name.
@@ -15,5 +15,6 @@ pub(crate) fn registry() -> Result<Registry, Duplicate> {
     #[cfg(feature = "dev")]
     weir_orders::sinks().into_iter().try_for_each(|sink| registry.add_sink(sink))?;
     weir_transforms::transforms().into_iter().try_for_each(|transform| registry.add_transform(transform))?;
+    weir_scylla::stores().into_iter().try_for_each(|store| registry.add_store(store))?;
     Ok(registry)
 }

@@ -1,7 +1,8 @@
-//! The outbox source and dead letters over real sockets, against the in-process ScyllaDB and its faults.
+//! The outbox source, dead letters and checkpoints over real sockets, against the in-process ScyllaDB and its faults.
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helper functions too")]
 
+mod checkpoint;
 mod clock;
 mod contract;
 mod dead_letter;

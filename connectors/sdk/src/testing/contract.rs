@@ -7,6 +7,7 @@
 //! contract::sink(&fixture).await;
 //! contract::source(&fixture).await;
 //! contract::sink_factory(&*factory, &good_config);
+//! contract::checkpoint_store(async || open_it_again().await).await;
 //! ```
 //!
 //! All checks run, and what was violated is reported at once. What a fixture cannot do is skipped, and the [`Report`]
@@ -17,8 +18,10 @@ mod battery;
 mod factory;
 mod sink;
 mod source;
+mod store;
 
 pub use battery::{Disturbance, Report};
 pub use factory::{sink_factory, source_factory};
 pub use sink::{SinkFixture, sink};
 pub use source::{SourceFixture, source};
+pub use store::checkpoint_store;

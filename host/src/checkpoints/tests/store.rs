@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use futures::future::join_all;
 use tempfile::TempDir;
+use weir_sdk::testing::contract;
 use weir_sdk::{Checkpoint, CheckpointStore, Error, ErrorKind, Partition};
 
 use super::super::disk::{Disk, Folder};
@@ -35,6 +36,13 @@ async fn save_then_kill(parent: &TempDir, saves: &[(&str, Checkpoint)]) {
 
 async fn loaded(store: &FileStore, name: &str) -> Option<Checkpoint> {
     store.load(&task(name)).await.unwrap().map(|saved| saved.checkpoint)
+}
+
+#[tokio::test]
+async fn it_keeps_what_every_store_promises() {
+    let parent = TempDir::new().unwrap();
+    contract::checkpoint_store(async || Arc::new(open(&parent).await.unwrap()) as Arc<dyn CheckpointStore>)
+        .await;
 }
 
 #[tokio::test]

@@ -128,12 +128,13 @@ pub(crate) async fn checkpoints(data_dir: PathBuf) -> anyhow::Result<Arc<dyn Che
     Ok(Arc::new(FileStore::open(&data_dir).await?))
 }
 
-/// A task that retired or was down at the end failed; one that was asked to stop did not.
+/// A task that retired or was down at the end failed; one that was asked to stop did not, nor one that another host has
+/// taken over: whoever watches this process must not start it again to take the task back.
 fn judge(outcomes: &[(TaskId, Outcome)]) -> Exit {
     let failed = outcomes.iter().any(|(_, outcome)| match outcome {
         Outcome::Ended(task::Ended::Exhausted | task::Ended::Drained | task::Ended::Abandoned) => false,
-        Outcome::Down(error) => error.kind() != weir_sdk::ErrorKind::Unavailable,
-        Outcome::Retired(_) => true,
+        Outcome::Down(error) => error.kind() != ErrorKind::Unavailable,
+        Outcome::Retired(error) => error.kind() != ErrorKind::Fenced,
     });
     if failed { Exit::Failed } else { Exit::Ok }
 }
