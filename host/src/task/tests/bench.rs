@@ -1,6 +1,7 @@
 //! The workbench of these tests: a spec over memory, run by its supervisor.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,12 +26,24 @@ pub(super) struct MemoryCheckpoints {
     pub(super) saves: Arc<Mutex<Vec<Checkpoint>>>,
     pub(super) refusals: Arc<Mutex<Vec<Error>>>,
     pub(super) disk: Arc<tokio::sync::Mutex<()>>,
+    /// What another host saves just before the next claim.
+    pub(super) elsewhere: Arc<Mutex<Option<Checkpoint>>>,
+    /// How often a task was claimed.
+    pub(super) claims: Arc<AtomicUsize>,
 }
 
 #[async_trait]
 impl CheckpointStore for MemoryCheckpoints {
     async fn load(&self, task: &TaskId) -> Result<Option<Saved>, Error> {
         Ok(self.saved.lock().unwrap().get(task).cloned())
+    }
+
+    async fn claim(&self, task: &TaskId) -> Result<Option<Saved>, Error> {
+        self.claims.fetch_add(1, Ordering::Relaxed);
+        if let Some(later) = self.elsewhere.lock().unwrap().take() {
+            self.saved.lock().unwrap().get_mut(task).unwrap().checkpoint.merge(later);
+        }
+        self.load(task).await
     }
 
     async fn save(&self, task: &TaskId, identity: &str, checkpoint: &Checkpoint) -> Result<(), Error> {

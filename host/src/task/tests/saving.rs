@@ -1,12 +1,13 @@
-//! What becomes of a checkpoint whose store fails or hangs at the end of a task, and of far sides that are not there
-//! yet at its begin.
+//! What becomes of a checkpoint whose store fails or hangs at the end of a task, of far sides that are not there yet at
+//! its begin, and of a task that another host has.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use weir_sdk::metrics::names;
 use weir_sdk::testing::{MemorySink, MemorySource, Trace, numbered};
-use weir_sdk::{Error, ErrorKind};
+use weir_sdk::{Checkpoint, CheckpointStore as _, Error, ErrorKind, Partition};
 
 use super::bench::Bench;
 use crate::state::State;
@@ -76,4 +77,33 @@ async fn an_outage_at_the_begin_is_parked_and_no_restart() {
     assert_eq!((source.opened_at().len(), sink.opens()), (9, 5));
     assert_eq!(bench.spec.metrics.counter(names::TASK_RESTARTS).get(), 0);
     assert_eq!(bench.spec.metrics.gauge(names::TASK_PARKED).get(), 0.0);
+}
+
+fn at(offset: &'static str) -> Checkpoint {
+    [(Partition::from("p"), offset)].into_iter().collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_host_saved_until_the_claim_is_gone_on_from() {
+    let (source, sink) = (MemorySource::of(numbered("p", 0..10, 1)), MemorySink::new());
+    let bench = Bench::new(&source, sink.factory("memory"));
+    bench.store.save(&bench.task, "memory:memory", &at("2")).await.unwrap();
+    *bench.store.elsewhere.lock().unwrap() = Some(at("6"));
+    assert!(matches!(bench.start().await.unwrap(), Outcome::Ended(Ended::Exhausted)));
+    assert_eq!(source.opened_at(), [at("2"), at("6")]);
+    assert_eq!(source.closes(), 2);
+    Trace::by_origin(&numbered("p", 7..10, 1), &sink.records()).assert_complete();
+    assert_eq!(sink.records().len(), 3, "nothing that the other host has covered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_checkpoint_of_another_source_is_not_claimed() {
+    let (source, sink) = (MemorySource::of(numbered("p", 0..10, 1)), MemorySink::new());
+    let bench = Bench::new(&source, sink.factory("memory"));
+    bench.store.save(&bench.task, "memory:another", &at("2")).await.unwrap();
+    let running = bench.start();
+    let reason = bench.until(State::Failed).await;
+    assert!(reason.starts_with("the checkpoint belongs to source memory:another, not to memory:memory"));
+    assert_eq!(bench.store.claims.load(Ordering::Relaxed), 0, "whoever has it runs on");
+    running.abort();
 }
