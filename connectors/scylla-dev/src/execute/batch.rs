@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use scylla_cql::frame::response::result::{ColumnSpec, ColumnType, NativeType, TableSpec};
 
-use super::conditional::{Applied, OldRow};
+use super::conditional::{Applied, OldRow, show_unread};
 use super::modify;
 use super::plan::{Batch, Modify, applied_columns};
 use super::term::Env;
@@ -85,7 +85,8 @@ fn mutations(
     Ok(merged.mutations)
 }
 
-/// All or nothing, by the conditions of all its statements against the rows as they were.
+/// All or nothing, by the conditions of all its statements against the rows as they were. The answer has a row for each
+/// statement, also for those without a condition, whose rows are read only if a condition is about them, too.
 fn conditional(store: &Store, parts: &[Part<'_>]) -> Result<Outcome, DbError> {
     check_one_partition(parts)?;
     let (columns, specs) = result_columns(parts.iter().map(|part| part.plan))?;
@@ -101,7 +102,17 @@ fn conditional(store: &Store, parts: &[Part<'_>]) -> Result<Outcome, DbError> {
             olds.push(old);
         }
         let mut body = RowsBody::default();
-        olds.iter().for_each(|old| old.show(applied, &columns, &mut body));
+        let mut of_conditions = olds.iter();
+        for part in parts {
+            let old = match part.plan.condition {
+                Some(_) => of_conditions.next(),
+                None => find(&olds, part)?,
+            };
+            match old {
+                Some(old) => old.show(applied, &columns, &mut body),
+                None => show_unread(applied, &columns, &mut body),
+            }
+        }
         drop(olds);
         if applied == Applied::Yes {
             let timestamp = transaction.timestamp();
@@ -110,6 +121,15 @@ fn conditional(store: &Store, parts: &[Part<'_>]) -> Result<Outcome, DbError> {
         }
         Ok(Outcome::Rows(Rows { specs, body, paging_state: None }))
     })
+}
+
+fn find<'o, 'a>(olds: &'o [OldRow<'a>], part: &Part<'_>) -> Result<Option<&'o OldRow<'a>>, DbError> {
+    for old in olds {
+        if old.is_of(part.plan, &part.env)? {
+            return Ok(Some(old));
+        }
+    }
+    Ok(None)
 }
 
 fn check_one_partition(parts: &[Part<'_>]) -> Result<(), DbError> {

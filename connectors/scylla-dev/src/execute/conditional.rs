@@ -35,9 +35,17 @@ pub(super) enum Applied {
     No,
 }
 
+/// Writes the row of a statement whose old row nobody read.
+pub(super) fn show_unread(applied: Applied, columns: &[usize], body: &mut RowsBody) {
+    body.put(Some(&[u8::from(applied == Applied::Yes)]));
+    columns.iter().for_each(|_| body.put(None));
+    body.end_row();
+}
+
 /// The row that a condition is about, as it was before.
 pub(super) struct OldRow<'a> {
     plan: &'a Modify,
+    place: Option<ClusteringKey>,
     view: Option<PartitionView<'a>>,
     statics: Option<LiveRow<'a>>,
     row: Option<LiveRow<'a>>,
@@ -67,8 +75,8 @@ impl<'a> OldRow<'a> {
         };
         let view = snapshot.partition(&plan.table, key);
         let statics = view.as_ref().and_then(PartitionView::static_row);
-        let row = view.as_ref().zip(place).and_then(|(view, place)| view.row(&place));
-        Ok(Self { plan, view, statics, row })
+        let row = view.as_ref().zip(place.as_ref()).and_then(|(view, place)| view.row(place));
+        Ok(Self { plan, place, view, statics, row })
     }
 
     /// Whether the statement's condition holds.
@@ -106,6 +114,12 @@ impl<'a> OldRow<'a> {
             if there { context.put(*column, &mut scratch, body) } else { body.put(None) }
         }
         body.end_row();
+    }
+
+    /// Whether another statement is about this row: then both show it.
+    pub(super) fn is_of(&self, plan: &Modify, env: &Env<'_>) -> Result<bool, DbError> {
+        let (Rows::Keys(clustering), Some(place)) = (&plan.rows, &self.place) else { return Ok(false) };
+        Ok(key::clustering_keys(&plan.table, clustering, env)? == [place.clone()])
     }
 
     fn key(&self) -> Vec<&'a [u8]> {

@@ -81,9 +81,16 @@ fn a_conditional_batch_is_all_or_nothing() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(batch(9), "false 1 1 null null 1 | false null null null null null");
+    // A row for each statement, the one without a condition too.
+    assert_eq!(
+        batch(9),
+        "false 1 1 null null 1 | false null null null null null | false null null null null null"
+    );
     assert_eq!(db.rows("SELECT c, v FROM t"), "1 1");
-    assert_eq!(batch(1), "true 1 1 null null 1 | true null null null null null");
+    assert_eq!(
+        batch(1),
+        "true 1 1 null null 1 | true null null null null null | true null null null null null"
+    );
     assert_eq!(db.rows("SELECT c, v FROM t"), "1 2 | 2 2 | 3 3");
 }
 

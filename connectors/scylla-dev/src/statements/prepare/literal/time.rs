@@ -1,6 +1,5 @@
 //! Timestamps, dates, times of day and durations from their text.
-use jiff::civil::{Date, DateTime, Time};
-use jiff::tz::Offset;
+use jiff::civil::Time;
 use scylla_cql::frame::response::result::{ColumnType, NativeType};
 use scylla_cql::serialize::value::SerializeValue;
 use scylla_cql::serialize::writers::CellWriter;
@@ -27,28 +26,51 @@ fn parse_timestamp(text: &str) -> Option<i64> {
         None => (rest, ""),
     };
     let time = if time.is_empty() { Time::midnight() } else { parse_time(time)? };
-    let moment = DateTime::from_parts(parse_date(date)?, time);
-    let offset = parse_offset(zone.trim())?;
-    Some(offset.to_timestamp(moment).ok()?.as_millisecond())
+    let days = parse_days(date)?;
+    let seconds = days * 86_400 + seconds_of(time) - parse_offset(zone.trim())?;
+    Some(seconds * 1_000 + i64::from(time.millisecond()))
 }
 
-fn parse_offset(zone: &str) -> Option<Offset> {
+/// Seconds by which a zone is ahead.
+fn parse_offset(zone: &str) -> Option<i64> {
     let negative = zone.starts_with('-');
     let Some(digits) = zone.strip_prefix(['+', '-']) else {
-        return matches!(zone, "" | "Z" | "z" | "UTC" | "GMT").then_some(Offset::UTC);
+        return matches!(zone, "" | "Z" | "z" | "UTC" | "GMT").then_some(0);
     };
     let digits = digits.replace(':', "");
-    let hours: i32 = digits.get(..2)?.parse().ok()?;
-    let minutes: i32 = if digits.len() == 2 { 0 } else { digits.get(2..4)?.parse().ok()? };
+    let hours: i64 = digits.get(..2)?.parse().ok()?;
+    let minutes: i64 = if digits.len() == 2 { 0 } else { digits.get(2..4)?.parse().ok()? };
     let seconds = hours * 3600 + minutes * 60;
-    Offset::from_seconds(if negative { -seconds } else { seconds }).ok().filter(|_| digits.len() <= 4)
+    Some(if negative { -seconds } else { seconds })
+        .filter(|_| digits.len() <= 4 && hours < 24 && minutes < 60)
 }
 
-fn parse_date(text: &str) -> Option<Date> {
-    let mut parts = text.splitn(3, '-');
-    let year = parts.next()?.parse().ok()?;
-    let month = parts.next()?.parse().ok()?;
-    Date::new(year, month, parts.next()?.parse().ok()?).ok()
+/// Days since 1970-01-01, in any year that a `date` reaches, before the year 0 too.
+fn parse_days(text: &str) -> Option<i64> {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
+    let mut parts = digits.splitn(3, '-').map(|part| {
+        part.parse::<u32>().ok().filter(|_| part.bytes().all(|byte| byte.is_ascii_digit())).map(i64::from)
+    });
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    if year > 6_000_000 {
+        return None;
+    }
+    let year = if negative { -year } else { year };
+    let within = (1..=12).contains(&month) && (1..=days_of(year, month)).contains(&day);
+    within.then(|| days_before(year, month) + day - 1)
+}
+
+/// From 1970-01-01 to the first of a month, in years that begin in March: leap days come last.
+fn days_before(year: i64, month: i64) -> i64 {
+    const FROM_MARCH_OF_THE_YEAR_0: i64 = 719_468;
+    let (year, months) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    year * 365 + leap_days + (153 * months + 2) / 5 - FROM_MARCH_OF_THE_YEAR_0
+}
+
+fn days_of(year: i64, month: i64) -> i64 {
+    let (next_year, next) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    days_before(next_year, next) - days_before(year, month)
 }
 
 /// `10:00`, `10:00:59` or `10:00:59.123456789`.
@@ -70,11 +92,8 @@ pub(super) fn date(text: &str) -> Result<u32, DbError> {
     if let Ok(days) = text.parse() {
         return Ok(days);
     }
-    let date = parse_date(text).ok_or_else(|| unable("date", text))?;
-    let midnight =
-        Offset::UTC.to_timestamp(date.to_datetime(Time::midnight())).map_err(|_| unable("date", text))?;
-    let days = midnight.as_second().div_euclid(86_400) + (1 << 31);
-    u32::try_from(days).map_err(|_| unable("date", text))
+    let days = parse_days(text).and_then(|days| u32::try_from(days + (1 << 31)).ok());
+    days.ok_or_else(|| unable("date", text))
 }
 
 /// Nanoseconds since midnight.
@@ -85,8 +104,11 @@ pub(super) fn time(text: &str) -> Result<i64, DbError> {
     }
     let time =
         parse_time(text).filter(|_| text.matches(':').count() == 2).ok_or_else(|| unable("time", text))?;
-    let seconds = (i64::from(time.hour()) * 60 + i64::from(time.minute())) * 60 + i64::from(time.second());
-    Ok(seconds * 1_000_000_000 + i64::from(time.subsec_nanosecond()))
+    Ok(seconds_of(time) * 1_000_000_000 + i64::from(time.subsec_nanosecond()))
+}
+
+fn seconds_of(time: Time) -> i64 {
+    (i64::from(time.hour()) * 60 + i64::from(time.minute())) * 60 + i64::from(time.second())
 }
 
 /// `1y2mo3w4d5h6m7s8ms9us10ns` or `P1Y2M3DT4H5M6S`, serialized.
