@@ -11,8 +11,9 @@ mod source;
 
 use async_trait::async_trait;
 use weir_sdk::config::Problem;
-use weir_sdk::{Checkpoint, Context, Error, Source, SourceConnector};
+use weir_sdk::{Checkpoint, Context, Error, Source, SourceConnector, Start, To};
 
+use crate::begin_only;
 pub use config::GeneratorConfig;
 use source::GeneratorSource;
 
@@ -40,5 +41,12 @@ impl SourceConnector for Generator {
             return Err(Error::config(problems));
         }
         Ok(Box::new(GeneratorSource::resume(&config, &resume)?))
+    }
+
+    async fn seek(&self, config: GeneratorConfig, to: To, _context: Context) -> Result<Start, Error> {
+        match to {
+            To::Earliest => Ok(GeneratorSource::resume(&config, &Checkpoint::default())?.start()),
+            To::Latest | To::At(_) => Err(begin_only(Self::NAME)),
+        }
     }
 }

@@ -14,7 +14,7 @@ mod writer;
 
 use std::sync::Arc;
 
-use weir_sdk::{SinkFactory, SourceFactory, connector};
+use weir_sdk::{Error, ErrorKind, SinkFactory, SourceFactory, connector};
 
 /// The sources of this crate, for the list of built-in connectors.
 pub fn sources() -> Vec<Arc<dyn SourceFactory>> {
@@ -24,4 +24,10 @@ pub fn sources() -> Vec<Arc<dyn SourceFactory>> {
 /// The sinks of this crate, for the list of built-in connectors.
 pub fn sinks() -> Vec<Arc<dyn SinkFactory>> {
     vec![connector::sink(file::File), connector::sink(stdout::Stdout)]
+}
+
+/// These sources know no times, and where they end is not known before it is read.
+fn begin_only(name: &str) -> Error {
+    Error::new(ErrorKind::Config, format!("`{name}` can only be sent to its begin"))
+        .advice("write `--to earliest`")
 }

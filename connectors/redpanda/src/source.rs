@@ -22,11 +22,13 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use weir_sdk::config::Problem;
 use weir_sdk::{
-    Batch, Checkpoint, Context, Error, ErrorKind, Origin, Room, Source, SourceConnector, Start, async_trait,
+    Batch, Checkpoint, Context, Error, ErrorKind, Origin, Room, Source, SourceConnector, Start, To,
+    async_trait,
 };
 
 use crate::far_side::FarSide;
 use config::RedpandaSourceConfig;
+use consumer::Consumer;
 use feeder::{Chunks, Feeder, Item};
 
 /// How long a poll waits for records: an idle source speaks at least every second. It is longer than the grace after
@@ -72,16 +74,33 @@ impl SourceConnector for RedpandaSourceConnector {
     ) -> Result<usize, Error> {
         purge::purge(&config, &origins).await
     }
+
+    async fn seek(&self, config: RedpandaSourceConfig, to: To, context: Context) -> Result<Start, Error> {
+        let task = context.task();
+        let client = format!("weir-{}-{}-seek", task.pipeline, task.sink);
+        let seeking = move || {
+            let consumer = consumer::new(&config, &client, &Arc::new(FarSide::new()))?;
+            let checkpoint = partitions::seek(&consumer, &config, to)?;
+            Ok(Start { identity: cluster(&consumer), checkpoint })
+        };
+        let seeking = tokio::task::spawn_blocking(seeking).await;
+        seeking.map_err(|stopped| Error::new(ErrorKind::Bug, stopped.to_string()))?
+    }
+}
+
+/// Its id, which names what the topics are in.
+fn cluster(consumer: &Consumer) -> String {
+    consumer.client().fetch_cluster_id(Duration::from_millis(100)).unwrap_or_default()
 }
 
 fn open(config: &RedpandaSourceConfig, resume: &Checkpoint, client: &str) -> Result<OpenTopics, Error> {
     let far_side = Arc::new(FarSide::new());
     let consumer = consumer::new(config, client, &far_side)?;
     let (partitions, checkpoint) = partitions::resolve(&consumer, config, resume)?;
-    let cluster = consumer.client().fetch_cluster_id(Duration::from_millis(100)).unwrap_or_default();
+    let identity = cluster(&consumer);
     let (chunks, ended) = Feeder::start(consumer, partitions, config.clone())?;
     Ok(OpenTopics {
-        start: Start { identity: cluster, checkpoint },
+        start: Start { identity, checkpoint },
         chunks,
         ended,
         waiting: VecDeque::new(),

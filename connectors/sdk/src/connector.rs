@@ -20,9 +20,10 @@ use crate::checkpoint::Checkpoint;
 use crate::config::{self, Problem};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind};
+use crate::position::{Position, To};
 use crate::record::Origin;
 use crate::sink::Sink;
-use crate::source::Source;
+use crate::source::{Source, Start};
 use crate::transform::Transform;
 
 /// A kind of source. A value, so that it may share what all its sources use.
@@ -55,6 +56,20 @@ pub trait SourceConnector: Send + Sync + 'static {
         _context: Context,
     ) -> Result<usize, Error> {
         Err(cannot_purge(Self::NAME))
+    }
+
+    /// What a checkpoint of this connector says, for the operator; no network.
+    ///
+    /// # Errors
+    /// It is damaged, or of another version.
+    fn position(&self, checkpoint: &Checkpoint) -> Result<Position, Error> {
+        Ok(Position::of(checkpoint))
+    }
+
+    /// Where a source without a checkpoint would begin if it began there, whatever the configuration says: its whole
+    /// checkpoint. Nothing is read.
+    async fn seek(&self, _config: Self::Config, _to: To, _context: Context) -> Result<Start, Error> {
+        Err(cannot_seek(Self::NAME))
     }
 }
 
@@ -114,6 +129,23 @@ pub trait SourceFactory: Send + Sync {
     async fn purge(&self, _config: Value, _origins: Vec<Origin>, _context: Context) -> Result<usize, Error> {
         Err(cannot_purge(self.name()))
     }
+    /// What a checkpoint says, for the operator; no network.
+    ///
+    /// # Errors
+    /// It is damaged, or of another version.
+    fn position(&self, checkpoint: &Checkpoint) -> Result<Position, Error> {
+        Ok(Position::of(checkpoint))
+    }
+    /// Reads the block and finds out where a source would begin there: its whole checkpoint.
+    async fn seek(&self, _config: Value, _to: To, _context: Context) -> Result<Start, Error> {
+        Err(cannot_seek(self.name()))
+    }
+}
+
+fn cannot_seek(name: &str) -> Error {
+    let message = format!("`{name}` cannot be sent there");
+    Error::new(ErrorKind::Config, message)
+        .advice("give the pipeline or the sink another name, which begins where its source's `start` says")
 }
 
 fn cannot_purge(name: &str) -> Error {
@@ -193,6 +225,15 @@ impl<C: SourceConnector> SourceFactory for Typed<C> {
     async fn purge(&self, config: Value, origins: Vec<Origin>, context: Context) -> Result<usize, Error> {
         let config = config::read(&config).map_err(Error::config)?;
         self.0.purge(config, origins, context).await
+    }
+
+    fn position(&self, checkpoint: &Checkpoint) -> Result<Position, Error> {
+        self.0.position(checkpoint)
+    }
+
+    async fn seek(&self, config: Value, to: To, context: Context) -> Result<Start, Error> {
+        let config = config::read(&config).map_err(Error::config)?;
+        self.0.seek(config, to, context).await
     }
 }
 

@@ -14,13 +14,14 @@ use weir_sdk::config::Problem;
 use weir_sdk::metrics::names;
 use weir_sdk::{
     Batch, Checkpoint, Context, Error, ErrorKind, Origin, Partition, Refused, Room, Source, SourceConnector,
-    Start,
+    Start, To,
 };
 
 use super::config::{FileSourceConfig, Until};
 use super::disk::fault;
 use super::purge;
 use super::tail::{Place, Tail};
+use crate::begin_only;
 
 /// How often the end of the file is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -54,6 +55,14 @@ impl SourceConnector for FileSource {
         let identity = identity(&config.path).map_err(|error| fault(&config.path, error))?;
         let tail = Some(Tail::new(config.path, place, context.metrics().counter(names::FILE_RESTS_LOST)));
         Ok(Box::new(OpenFile { tail, until: config.until, partition, identity, refused: Vec::new() }))
+    }
+
+    async fn seek(&self, config: FileSourceConfig, to: To, _context: Context) -> Result<Start, Error> {
+        if to != To::Earliest {
+            return Err(begin_only(Self::NAME));
+        }
+        let identity = identity(&config.path).map_err(|error| fault(&config.path, error))?;
+        Ok(Start { identity, checkpoint: Checkpoint::default() })
     }
 
     /// Works while a sink appends to the file, too.

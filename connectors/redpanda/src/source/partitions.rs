@@ -6,7 +6,7 @@ use rdkafka::Offset;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::TopicPartitionList;
-use weir_sdk::{Checkpoint, Error, ErrorKind, Partition};
+use weir_sdk::{Checkpoint, Error, ErrorKind, Partition, To};
 
 use super::config::{RedpandaSourceConfig, StartAt, Until};
 use super::consumer::Consumer;
@@ -66,6 +66,29 @@ pub(super) fn resolve(
     }
     consumer.context().far_side.answered();
     Ok((parts, begun))
+}
+
+/// The checkpoint of one who would begin there.
+pub(super) fn seek(consumer: &Consumer, config: &RedpandaSourceConfig, to: To) -> Result<Checkpoint, Error> {
+    let start = if to == To::Earliest { StartAt::Earliest } else { StartAt::Latest };
+    let config = RedpandaSourceConfig { start, ..config.clone() };
+    let (parts, mut checkpoint) = resolve(consumer, &config, &Checkpoint::default())?;
+    let To::At(time) = to else { return Ok(checkpoint) };
+    let mut asked = TopicPartitionList::new();
+    for part in &parts {
+        // The first record of this millisecond: what Kafka knows of times is no finer.
+        let added =
+            asked.add_partition_offset(&part.topic, part.number, Offset::Offset(time.as_millis().max(0)));
+        added.map_err(|error| errors::of_call(&error))?;
+    }
+    let found = consumer.offsets_for_times(asked, PATIENCE).map_err(|error| errors::of_call(&error))?;
+    for element in found.elements() {
+        // Without a record of that time or later it is the end.
+        if let Offset::Offset(offset) = element.offset() {
+            checkpoint.set(name(element.topic(), element.partition()), offset.to_string());
+        }
+    }
+    Ok(checkpoint)
 }
 
 /// The partitions of a topic that are not among `known`, from their begin.
