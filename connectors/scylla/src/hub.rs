@@ -18,6 +18,9 @@ pub mod shared;
 pub mod slots;
 pub mod windows;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use scylla::client::session::Session;
@@ -31,17 +34,34 @@ use shared::{Seat, Shared};
 use slots::Slots;
 
 /// Sessions by cluster, and readers by table and configuration. Cloning shares them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Hub(Arc<Held>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Held {
     sessions: Slots<SessionConfig, Session>,
     /// A table that was altered is another one: what is selected may have changed.
     outboxes: Slots<(OutboxConfig, Table), Shared>,
+    kept: usize,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self::keeping(shared::KEPT)
+    }
 }
 
 impl Hub {
+    /// Each reader keeps about so many bytes of each kind of read for seats that are a little behind.
+    pub fn keeping(kept: usize) -> Self {
+        Self(Arc::new(Held { sessions: Slots::default(), outboxes: Slots::default(), kept }))
+    }
+
+    /// How much each reader keeps.
+    pub fn kept(&self) -> usize {
+        self.0.kept
+    }
+
     /// The session that this block describes; it is closed with the last source that uses it.
     ///
     /// # Errors

@@ -43,7 +43,7 @@ use tokio::time::Instant;
 use weir_sdk::{Batch, Context, Error, ErrorKind, Room};
 
 use figures::Figures;
-use front::{Front, Next};
+use front::{Front, Open};
 use progress::Progress;
 use queue::Queue;
 use statement::{Key, Row, Statement};
@@ -52,6 +52,7 @@ use visit::{Stage, Visit};
 use weir_sdk::{Conditions, Degraded};
 
 use crate::hub::shared::{Cluster, Seat, Shared};
+use crate::hub::windows::Kept;
 
 /// A batch comes at least so often, with or without records: a second, less the time to make one.
 const HEARTBEAT: Duration = Duration::from_millis(900);
@@ -210,18 +211,17 @@ impl Reader {
         let now = cluster.server.now();
         let next = self.front.next_window(now.shown, &mut self.progress, cluster, shared)?;
         self.figures.lag.count_from((self.front.horizon(now.shown) - self.progress.cut()) as f64 / 1e6);
-        let read = match next {
+        let (window, read) = match next {
             None => return Ok(()),
-            Some(Next::Join(read)) => read,
-            Some(Next::Open(window)) => {
+            Some(Open::Shared(window, read)) => (window, read),
+            Some(Open::New(window)) => {
                 let parts = cluster.streams.parts(window.from, window.to).await?;
-                let read = shared.read(parts, now);
-                shared.windows().open(window, read.clone(), self.front.is_behind());
-                self.front.open(window, &mut self.progress, now);
-                shared.tell();
-                read
+                (window, shared.open(window, parts, now, self.front.behind()))
             }
         };
+        if self.progress.window().is_none() {
+            self.progress.open(window, read.began());
+        }
         self.reading = Some(Queue::new(read.follow()));
         Ok(())
     }
@@ -246,7 +246,6 @@ impl Reader {
         }
         let visit = shared.begin_visit(runs.clone(), parts, began);
         self.visit = Some(Visit::of(visit, runs));
-        shared.tell();
         Ok(())
     }
 

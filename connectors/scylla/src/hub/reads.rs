@@ -14,6 +14,7 @@ use weir_sdk::Error;
 
 use super::failure::Failure;
 use super::ring::{At, Ring};
+use super::windows::Kept;
 use crate::reader::clock::Now;
 use crate::reader::fetch::Fetch;
 use crate::reader::statement::{Page, Part, Statement};
@@ -114,19 +115,9 @@ impl<R: Send + Sync + 'static> Read<R> {
         Cursor { read: self.clone(), at: 0, next, alone: None }
     }
 
-    /// A time before its first answer.
-    pub fn began(&self) -> Now {
-        self.began
-    }
-
     /// Its parts.
     pub fn parts(&self) -> &[Part] {
         &self.parts
-    }
-
-    /// Can all of it be had?
-    pub fn is_whole(&self) -> bool {
-        self.reads.ring().is_whole(self.number)
     }
 
     fn at(&self, at: usize) -> At<Given<R>> {
@@ -157,6 +148,16 @@ impl<R: Send + Sync + 'static> Read<R> {
                 Err(error)
             }
         }
+    }
+}
+
+impl<R: Send + Sync + 'static> Kept for Arc<Read<R>> {
+    fn began(&self) -> Now {
+        self.began
+    }
+
+    fn is_whole(&self) -> bool {
+        self.reads.ring().is_whole(self.number)
     }
 }
 

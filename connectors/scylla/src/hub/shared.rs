@@ -12,27 +12,28 @@ use weir_sdk::Error;
 
 use super::failure::Failure;
 use super::reads::{Read, Reads};
-use super::windows::Windows;
+use super::windows::{Kept, Windows};
 use crate::reader::clock::Now;
 use crate::reader::server::{Server, Time};
 use crate::reader::statement::{Key, Part, Row};
 use crate::reader::streams::Streams;
 use crate::reader::time::{Bucket, Micros};
 use crate::reader::watch::Watch;
+use crate::reader::window::Window;
 use crate::reader::{LOOK, Log};
 
-/// What is kept of rows for seats that are a little behind; a seat that is further behind reads alone.
-const ROWS: usize = 16 << 20;
+/// What is kept of each kind of read for seats that are a little behind; a seat that is further behind reads alone.
+pub const KEPT: usize = 16 << 20;
 /// A record's headers, about.
 const ROW: usize = 800;
-/// What is kept of names for them.
-const NAMES: usize = 8 << 20;
 /// Visits that are remembered: those of the last half minute.
 const VISITS: usize = 16;
 
 /// What all seats share.
 pub struct Shared {
     rows: Arc<Reads<Row>>,
+    /// Apart from the others, so that a seat that catches up does not take their place.
+    backlog: Arc<Reads<Row>>,
     names: Arc<Reads<Key>>,
     cluster: tokio::sync::Mutex<Cluster>,
     time: Time,
@@ -100,12 +101,13 @@ impl Visited {
 }
 
 impl Shared {
-    /// A reader without a seat.
-    pub fn new(log: Log, cluster: Cluster) -> Self {
+    /// A reader without a seat, which keeps so many bytes of each kind of read.
+    pub fn new(log: Log, cluster: Cluster, kept: usize) -> Self {
         let seats = Arc::<AtomicUsize>::default();
         Self {
-            rows: Reads::new(log.rows, ROWS, ROW, seats.clone()),
-            names: Reads::new(log.names, NAMES, size_of::<Key>(), seats.clone()),
+            rows: Reads::new(log.rows.clone(), kept, ROW, seats.clone()),
+            backlog: Reads::new(log.rows, kept, ROW, seats.clone()),
+            names: Reads::new(log.names, kept, size_of::<Key>(), seats.clone()),
             time: cluster.server.time(),
             cluster: tokio::sync::Mutex::new(cluster),
             windows: Mutex::default(),
@@ -154,17 +156,21 @@ impl Shared {
 
     /// Does a window that others read begin here?
     pub fn offers(&self, from: Micros) -> bool {
-        self.windows().at(from).is_some_and(|known| known.read.is_whole())
+        self.windows().offers(from)
     }
 
-    /// A new read of rows that begins at `began`.
-    pub fn read(&self, parts: Vec<Part>, began: Now) -> Arc<Read<Row>> {
-        self.rows.read(parts, began)
+    /// A new window, read from `began` on; `behind` when there is more to read behind it.
+    pub fn open(&self, window: Window, parts: Vec<Part>, began: Now, behind: Option<bool>) -> Arc<Read<Row>> {
+        let behind = behind == Some(true);
+        let reads = if behind { &self.backlog } else { &self.rows };
+        let read = reads.read(parts, began);
+        self.windows().open(window, read.clone(), behind);
+        self.news.send_replace(());
+        read
     }
 
     /// The newest visit that is of use to a seat, which says what it would have of one; and what it has of it.
-    pub fn visit<T>(&self, useful: impl FnMut(&Visited) -> Option<T>) -> Option<(Arc<Visited>, T)> {
-        let mut useful = useful;
+    pub fn visit<T>(&self, mut useful: impl FnMut(&Visited) -> Option<T>) -> Option<(Arc<Visited>, T)> {
         let visits = lock(&self.visits);
         let whole = visits.iter().rev().filter(|visit| visit.names.is_whole());
         whole.filter_map(|visit| Some((visit.clone(), useful(visit)?))).next()
@@ -180,12 +186,8 @@ impl Shared {
         if visits.len() > VISITS {
             visits.pop_front();
         }
-        visit
-    }
-
-    /// Tells every seat that there is something new.
-    pub fn tell(&self) {
         self.news.send_replace(());
+        visit
     }
 
     /// A clock was set back: what was read of times to come is not all of them.
@@ -193,6 +195,7 @@ impl Shared {
         self.windows().clear();
         lock(&self.visits).clear();
         self.rows.clear();
+        self.backlog.clear();
         self.names.clear();
     }
 }

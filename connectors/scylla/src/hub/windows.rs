@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
+use crate::reader::clock::Now;
+use crate::reader::progress::Progress;
 use crate::reader::time::Micros;
 use crate::reader::window::Window;
 
@@ -34,6 +36,23 @@ pub struct Known<R> {
     number: u64,
 }
 
+/// A read of a window, as far as it matters to those who come later.
+pub trait Kept {
+    /// A time before its first answer.
+    fn began(&self) -> Now;
+    /// Can all of it be had?
+    fn is_whole(&self) -> bool;
+}
+
+/// What to read next.
+#[derive(Debug)]
+pub enum Next<'w, R> {
+    /// This window, which nobody reads.
+    Open(Window),
+    /// One that somebody reads.
+    Join(&'w Known<R>),
+}
+
 impl<R> Default for Windows<R> {
     fn default() -> Self {
         Self { known: BTreeMap::new(), next: 0 }
@@ -42,15 +61,41 @@ impl<R> Default for Windows<R> {
 
 impl<R> Windows<R> {
     /// The window that begins at `from`.
-    pub fn at(&self, from: Micros) -> Option<&Known<R>> {
+    fn at(&self, from: Micros) -> Option<&Known<R>> {
         self.known.get(&from)
     }
 
+    /// What one reads next whose books are `progress`: the window that an earlier run left open, one that others read if
+    /// it does not pass `limit`, or else what is `wanted`, up to where another one begins.
+    pub fn next(&self, progress: &Progress, limit: Micros, wanted: Option<Window>) -> Option<Next<'_, R>>
+    where
+        R: Kept,
+    {
+        let known = self.at(progress.cut()).filter(|known| known.read.is_whole());
+        if let (Some(window), Some(began)) = (progress.window(), progress.opened()) {
+            // What was read of it was there when it began, so who reads the rest must not have begun before.
+            let fits = known.filter(|known| known.window == window && known.read.began().shown >= began);
+            return Some(fits.map_or(Next::Open(window), Next::Join));
+        }
+        if let Some(known) = known.filter(|known| known.window.to <= limit) {
+            return Some(Next::Join(known));
+        }
+        wanted.map(|wanted| Next::Open(self.align(wanted)))
+    }
+
     /// The window that one should read who wants this one: as far as the newest place where another one ends.
-    pub fn align(&self, wanted: Window) -> Window {
+    fn align(&self, wanted: Window) -> Window {
         let ends = self.known.range(..wanted.to).map(|(_, known)| known.window.to);
         let last = ends.filter(|to| (wanted.from + 1..=wanted.to).contains(to)).max();
         Window { to: last.unwrap_or(wanted.to), ..wanted }
+    }
+
+    /// Does a window that others read begin here?
+    pub fn offers(&self, from: Micros) -> bool
+    where
+        R: Kept,
+    {
+        self.at(from).is_some_and(|known| known.read.is_whole())
     }
 
     /// A window is opened now.

@@ -41,6 +41,12 @@ impl Outbox {
     pub fn counting_by(monotonic: Monotonic) -> Self {
         Self { monotonic, hub: Hub::default() }
     }
+
+    /// Shares what is read with the other sources of this hub.
+    #[must_use]
+    pub fn over(self, hub: Hub) -> Self {
+        Self { hub, ..self }
+    }
 }
 
 #[async_trait]
@@ -108,7 +114,7 @@ impl Outbox {
         let demands = config.clone();
         let check = Box::new(move |table: &Table| checked(&demands, table).map(drop));
         let watch = Watch::new(session.clone(), table.clone(), check, server.now().shown);
-        Ok(Arc::new(Shared::new(log, Cluster::new(server, streams, watch))))
+        Ok(Arc::new(Shared::new(log, Cluster::new(server, streams, watch), self.hub.kept())))
     }
 }
 

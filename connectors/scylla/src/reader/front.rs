@@ -6,7 +6,6 @@ use tokio::time::Instant;
 use weir_sdk::{Error, ErrorKind};
 
 use super::Settings;
-use super::clock::Now;
 use super::pace::Pace;
 use super::progress::Progress;
 use super::statement::Row;
@@ -14,6 +13,7 @@ use super::time::{Micros, SECOND, micros};
 use super::window::{Stride, Window};
 use crate::hub::reads::Read;
 use crate::hub::shared::{Cluster, Shared};
+use crate::hub::windows::Next;
 
 /// Decides on the windows.
 pub(super) struct Front {
@@ -27,12 +27,12 @@ pub(super) struct Front {
     rows: u64,
 }
 
-/// What to read next.
-pub(super) enum Next {
-    /// This window, which nobody reads.
-    Open(Window),
-    /// A window that somebody reads; it is open for us now.
-    Join(Arc<Read<Row>>),
+/// A window to open.
+pub(super) enum Open {
+    /// Nobody reads it yet.
+    New(Window),
+    /// Somebody reads it.
+    Shared(Window, Arc<Read<Row>>),
 }
 
 impl Front {
@@ -67,46 +67,37 @@ impl Front {
         progress: &mut Progress,
         cluster: &Cluster,
         shared: &Shared,
-    ) -> Result<Option<Next>, Error> {
+    ) -> Result<Option<Open>, Error> {
         self.looked = Instant::now();
         self.next_look = self.looked + self.pace.wait();
         self.rows = 0;
         check_age(now, progress, cluster)?;
-        let (cut, windows) = (progress.cut(), shared.windows());
-        let known = windows.at(cut).filter(|known| known.read.is_whole());
-        if let (Some(window), Some(began)) = (progress.window(), progress.opened()) {
-            self.behind = Some(true);
-            // What an earlier run read of it was there when it began, so this read must not have begun before.
-            let fits = known.filter(|known| known.window == window && known.read.began().shown >= began);
-            return Ok(Some(fits.map_or(Next::Open(window), |known| Next::Join(known.read.clone()))));
-        }
+        let cut = progress.cut();
         let end = cluster.streams.end(cut).unwrap_or(Micros::MAX);
         let horizon = self.horizon(now);
         let limit = horizon.min(cluster.streams.known_until()).min(end);
-        if let Some(known) = known.filter(|known| known.window.to <= limit) {
-            // All who read it look for the next one at the same time.
-            (self.looked, self.behind) = (known.opened, Some(known.behind));
-            progress.open(known.window, known.read.began());
-            return Ok(Some(Next::Join(known.read.clone())));
+        let (resumed, windows) = (progress.window().is_some(), shared.windows());
+        match windows.next(progress, limit, self.stride.next(cut, limit)) {
+            Some(Next::Open(window)) => {
+                self.behind = Some(resumed || window.to < horizon);
+                Ok(Some(Open::New(window)))
+            }
+            Some(Next::Join(known)) => {
+                // All who read it look for the next one at the same time.
+                (self.looked, self.behind) = (known.opened, Some(known.behind));
+                Ok(Some(Open::Shared(known.window, known.read.clone())))
+            }
+            None => {
+                self.behind = None;
+                self.pace.idle();
+                Ok(None)
+            }
         }
-        let window = self.stride.next(cut, limit).map(|wanted| windows.align(wanted));
-        self.behind = window.map(|window| window.to < horizon);
-        if window.is_none() {
-            self.pace.idle();
-        }
-        Ok(window.map(Next::Open))
     }
 
-    /// The window ends where there is more to read.
-    pub(super) fn is_behind(&self) -> bool {
-        self.behind == Some(true)
-    }
-
-    /// A window is read by us first, from `now` on.
-    pub(super) fn open(&mut self, window: Window, progress: &mut Progress, now: Now) {
-        if progress.window().is_none() {
-            progress.open(window, now);
-        }
+    /// The window that was opened last ends where there is more to read.
+    pub(super) fn behind(&self) -> Option<bool> {
+        self.behind
     }
 
     /// A row of the open window was emitted.

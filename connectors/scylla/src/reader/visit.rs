@@ -15,6 +15,7 @@ use super::time::{Bucket, begin, first_at};
 use super::unsettled::Sum;
 use crate::hub::reads::Cursor;
 use crate::hub::shared::Visited;
+use crate::hub::windows::Kept;
 
 /// A visit under way.
 pub struct Visit {

@@ -13,5 +13,6 @@ mod projection;
 mod reads;
 mod refusals;
 mod resumes;
+mod seats;
 mod topology;
 mod troubles;

@@ -10,12 +10,13 @@ use scylla::client::session_builder::SessionBuilder;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
+use weir_scylla::hub::Hub;
 use weir_scylla::outbox::Outbox;
 use weir_scylla::reader::clock::Monotonic;
 use weir_scylla::reader::token::Position;
 use weir_scylla_dev::{Builder, ScyllaDev};
 use weir_sdk::metrics::Metrics;
-use weir_sdk::{Checkpoint, Conditions, Context, Error, Record, Room, Source, Start, TaskId};
+use weir_sdk::{Checkpoint, Conditions, Context, Error, Record, Room, Source, SourceFactory, Start, TaskId};
 
 /// No test waits longer for anything; what they wait for comes within two seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -127,8 +128,27 @@ impl Place {
     }
 
     async fn open_in(&self, context: Context, config: Value, resume: Checkpoint) -> Result<Tail, Error> {
+        self.take(&*self.sources(Hub::default()), context, config, resume).await
+    }
+
+    /// Sources that share what they read over this hub.
+    pub(crate) fn sources(&self, hub: Hub) -> Arc<dyn SourceFactory> {
+        weir_sdk::connector::source(Outbox::counting_by(self.monotonic()).over(hub))
+    }
+
+    /// Opens one of these sources.
+    pub(crate) async fn seat(&self, sources: &dyn SourceFactory, resume: Checkpoint) -> Tail {
+        self.take(sources, context(), self.config(), resume).await.unwrap()
+    }
+
+    async fn take(
+        &self,
+        factory: &dyn SourceFactory,
+        context: Context,
+        config: Value,
+        resume: Checkpoint,
+    ) -> Result<Tail, Error> {
         let (metrics, conditions) = (context.metrics().clone(), context.conditions().clone());
-        let factory = weir_sdk::connector::source(Outbox::counting_by(self.monotonic()));
         assert_eq!(factory.check(&config), []);
         let opened = factory.open(config, resume.clone(), context);
         let source = timeout(PATIENCE, opened).await.expect("open takes no longer")?;

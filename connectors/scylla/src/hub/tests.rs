@@ -1,0 +1,257 @@
+//! Seats that fall behind, die and come back at any moment, against a model of a log whose rows become readable late:
+//! each row comes once to each seat. The books, windows and rings are the real ones, only the database is not.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::rc::Rc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use weir_sdk::Checkpoint;
+
+use super::ring::{At, Ring};
+use super::windows::{Kept, Next, Windows};
+use crate::reader::clock::Now;
+use crate::reader::progress::{self, Limits, Progress};
+use crate::reader::row::{Place, RowId, StreamId};
+use crate::reader::time::{Bucket, Micros, SECOND, first_at};
+use crate::reader::token::{Main, Position};
+use crate::reader::window::{Stride, Window};
+
+const STREAMS: u8 = 3;
+const SAFETY: Micros = 20 * SECOND;
+const CONFIDENCE: Micros = SECOND / 5;
+/// Rows are written until then.
+const END: Micros = 40 * SECOND;
+
+/// The rows of one stream in one stretch of time, as they were when they were asked for.
+type Page = Rc<[RowId]>;
+
+#[derive(Clone)]
+struct Read {
+    ring: Rc<RefCell<Ring<Page>>>,
+    number: u64,
+    began: Now,
+}
+
+impl Kept for Read {
+    fn began(&self) -> Now {
+        self.began
+    }
+
+    fn is_whole(&self) -> bool {
+        self.ring.borrow().is_whole(self.number)
+    }
+}
+
+struct World {
+    /// With the time from which each can be read.
+    rows: Vec<(RowId, Micros)>,
+    now: Micros,
+    ring: Rc<RefCell<Ring<Page>>>,
+    windows: Windows<Read>,
+    visits: Vec<(Read, Vec<Range<Bucket>>)>,
+}
+
+impl World {
+    fn read(&self) -> Read {
+        let number = self.ring.borrow_mut().begin(1);
+        Read { ring: self.ring.clone(), number, began: Now::at(self.now) }
+    }
+
+    /// What is behind the first `at` pages of a read of what is `wanted`.
+    fn page(&self, read: &Read, at: usize, wanted: impl Fn(&RowId) -> bool) -> Option<Page> {
+        let kept = read.ring.borrow().at(read.number, at);
+        let asked = || {
+            let stream = StreamId([u8::try_from(at).unwrap(); 16]);
+            let there = self.rows.iter().filter(|(row, since)| row.stream == stream && *since <= self.now);
+            there.map(|(row, _)| *row).filter(|row| wanted(row)).collect::<Page>()
+        };
+        match kept {
+            At::Page(page) => Some(page),
+            _ if at == usize::from(STREAMS) => None,
+            At::Open => {
+                let page = asked();
+                read.ring.borrow_mut().keep(read.number, page.clone(), 1);
+                Some(page)
+            }
+            At::Gone => Some(asked()),
+            At::End => None,
+        }
+    }
+}
+
+struct Seat {
+    progress: Progress,
+    checkpoint: Checkpoint,
+    came: BTreeMap<u64, usize>,
+    reading: Option<(Read, Window, usize)>,
+    visit: Option<Visit>,
+}
+
+struct Visit {
+    read: Read,
+    runs: Vec<Range<Bucket>>,
+    at: usize,
+    missing: Vec<RowId>,
+}
+
+fn resumed(checkpoint: &Checkpoint) -> Progress {
+    let position = Position::read(checkpoint).unwrap().unwrap();
+    Progress::new(
+        position,
+        Limits { safety: Duration::from_micros(SAFETY.unsigned_abs()), memory: usize::MAX },
+    )
+}
+
+impl Seat {
+    fn new() -> Self {
+        let checkpoint = [Main::default().put()].into_iter().collect();
+        let progress = resumed(&checkpoint);
+        Self { progress, checkpoint, came: BTreeMap::new(), reading: None, visit: None }
+    }
+
+    fn dies(&mut self) {
+        self.progress = resumed(&self.checkpoint);
+        (self.reading, self.visit) = (None, None);
+    }
+
+    fn saves(&mut self) {
+        self.checkpoint.merge(self.progress.checkpoint());
+        self.checkpoint = std::mem::take(&mut self.checkpoint).without_retired();
+    }
+
+    fn opens_window(&mut self, world: &mut World) {
+        let limit = world.now - CONFIDENCE;
+        let wanted = Stride::default().next(self.progress.cut(), limit);
+        let (window, read) = match world.windows.next(&self.progress, limit, wanted) {
+            None => return,
+            Some(Next::Join(known)) => (known.window, known.read.clone()),
+            Some(Next::Open(window)) => {
+                let read = world.read();
+                world.windows.open(window, read.clone(), false);
+                (window, read)
+            }
+        };
+        if self.progress.window().is_none() {
+            self.progress.open(window, read.began);
+        }
+        self.reading = Some((read, window, 0));
+    }
+
+    fn reads(&mut self, world: &World) {
+        let Some((read, window, at)) = &mut self.reading else { return };
+        match world.page(read, *at, |row| (window.from..window.to).contains(&row.micros())) {
+            Some(page) => {
+                for row in page.iter().filter(|row| !self.progress.emitted_before(row)).collect::<Vec<_>>() {
+                    self.progress.emit(*at as u64, row, progress::Kept::Yes);
+                    *self.came.entry(row.hash()).or_default() += 1;
+                }
+                *at += 1;
+            }
+            None => {
+                self.progress.close();
+                self.reading = None;
+            }
+        }
+        self.saves();
+    }
+
+    fn opens_visit(&mut self, world: &mut World) {
+        let served = world.visits.iter().rev().filter(|(read, _)| read.is_whole()).find_map(|(read, by)| {
+            let runs = self.progress.served(by, read.began);
+            (!runs.is_empty()).then(|| (read.clone(), runs))
+        });
+        let (read, runs) = served.unwrap_or_else(|| {
+            let runs = self.progress.due(Now::at(world.now));
+            (world.read(), runs)
+        });
+        if !runs.is_empty() {
+            world.visits.push((read.clone(), runs.clone()));
+            self.visit = Some(Visit { read, runs, at: 0, missing: Vec::new() });
+        }
+    }
+
+    fn visits(&mut self, world: &World) {
+        let Some(Visit { read, runs, at, missing }) = &mut self.visit else { return };
+        let by =
+            world.visits.iter().find(|(known, _)| known.number == read.number).map_or(&[][..], |(_, by)| by);
+        let within = |runs: &[Range<Bucket>], row: &RowId| runs.iter().any(|run| run.contains(&row.bucket()));
+        if let Some(page) = world.page(read, *at, |row| within(by, row)) {
+            let ours = page.iter().filter(|row| within(runs, row));
+            missing.extend(ours.filter(|row| !self.progress.knows(row)));
+            *at += 1;
+            return;
+        }
+        for row in std::mem::take(missing) {
+            if !self.progress.knows(&row) {
+                self.progress.emit_late(&row);
+                *self.came.entry(row.hash()).or_default() += 1;
+            }
+        }
+        self.progress.visited(runs, read.began);
+        self.visit = None;
+        self.saves();
+    }
+
+    fn acts(&mut self, what: u8, world: &mut World) {
+        match what {
+            0 => self.dies(),
+            1..=5 if self.reading.is_none() => self.opens_window(world),
+            1..=9 => self.reads(world),
+            10..=13 if self.visit.is_none() => self.opens_visit(world),
+            _ => self.visits(world),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let main = self.progress.main();
+        main.cut > END && main.waiting.first().is_none_or(|run| run.start * SECOND > END)
+    }
+}
+
+fn rows() -> impl Strategy<Value = Vec<(RowId, Micros)>> {
+    let late = prop_oneof![3 => Just(0), 1 => 0..SECOND, 1 => 0..SAFETY];
+    let row = (0..STREAMS, 0..END, late).prop_map(|(stream, at, late)| {
+        (RowId { stream: StreamId([stream; 16]), place: Place { time: first_at(at), seq: 0 } }, at + late)
+    });
+    prop::collection::vec(row, 0..60).prop_map(|mut rows| {
+        rows.sort_by_key(|(row, _)| (row.stream, row.place));
+        rows.dedup_by_key(|(row, _)| (row.stream, row.place));
+        rows
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn each_row_comes_once_to_each_seat(
+        rows in rows(),
+        kept in 0usize..40,
+        steps in prop::collection::vec((0usize..3, 0u8..18, 0..SECOND / 4), 0..600),
+    ) {
+        let ring = Rc::new(RefCell::new(Ring::new(kept)));
+        let mut world = World { rows, now: SECOND, ring, windows: Windows::default(), visits: Vec::new() };
+        let mut seats = [Seat::new(), Seat::new(), Seat::new()];
+        for (seat, what, time) in steps {
+            seats[seat].acts(what, &mut world);
+            world.now += time;
+        }
+        // And then all of them get on.
+        for what in (1u8..18).cycle() {
+            for seat in &mut seats {
+                seat.acts(what, &mut world);
+            }
+            world.now += SECOND / 20;
+            if seats.iter().all(Seat::is_done) {
+                break;
+            }
+            prop_assert!(world.now < 10 * END, "they do not get on");
+        }
+        for seat in seats {
+            let once: BTreeMap<u64, usize> = world.rows.iter().map(|(row, _)| (row.hash(), 1)).collect();
+            prop_assert_eq!(&seat.came, &once);
+        }
+    }
+}
