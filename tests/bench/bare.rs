@@ -36,7 +36,7 @@ const LOG: &str = r#"SELECT "cdc$stream_id", "cdc$time", "cdc$batch_seq_no", "cd
 const EPOCH: i64 = 0x01b2_1dd2_1381_4000;
 
 /// A row of the log, its text and bytes still in the page.
-type Row<'a> =
+pub(crate) type Row<'a> =
     (&'a [u8], CqlTimeuuid, i32, i8, Uuid, &'a str, i32, Uuid, i64, Uuid, Uuid, CqlTimestamp, &'a str);
 
 /// What the sink of Weir tells librdkafka by default.
@@ -107,7 +107,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Reads the whole log, group of streams by group.
-async fn read(cql: String, pages: mpsc::Sender<QueryRowsResult>) -> anyhow::Result<()> {
+pub(crate) async fn read(cql: String, pages: mpsc::Sender<QueryRowsResult>) -> anyhow::Result<()> {
     let session = Arc::new(SessionBuilder::new().known_node(cql).build().await?);
     let mut log = session.prepare(LOG).await?;
     log.set_page_size(PAGE);
@@ -241,7 +241,7 @@ fn headers(row: &Row<'_>, id: &str, time: i64) -> anyhow::Result<OwnedHeaders> {
 }
 
 /// Microseconds since 1970.
-fn micros(time: &CqlTimeuuid) -> i64 {
+pub(crate) fn micros(time: &CqlTimeuuid) -> i64 {
     let (low, mid, high, _) = time.as_fields();
     let ticks = i64::from(low) | i64::from(mid) << 32 | i64::from(high & 0x0fff) << 48;
     (ticks - EPOCH) / 10

@@ -9,10 +9,13 @@
 //! * [`host`]: the task loop alone, from memory to nowhere
 //! * [`middleware`]: what the middleware adds to a write, and what of the throughput it leaves
 //! * [`outage`]: how soon records flow again, and what a parked sink takes from another one
+//! * [`projection`]: a backlog of the outbox into a table, by `weir run` and by a bare loop of prepared upserts
+//! * [`appends`]: what the event store takes, alone and several on the same aggregates
 //! * [`servers`], [`events`], [`topic`], [`process`], [`report`]: what they stand on
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "benchmarks watch other processes, in real time")]
 
+mod appends;
 mod bare;
 mod events;
 mod host;
@@ -22,6 +25,7 @@ mod middleware;
 mod outage;
 mod outbox;
 mod process;
+mod projection;
 mod report;
 mod servers;
 mod topic;
@@ -51,6 +55,10 @@ enum Figure {
     Host(host::Args),
     Middleware(middleware::Args),
     Outage(outage::Args),
+    Projection(projection::Args),
+    Appends(appends::Args),
+    #[command(hide = true)]
+    Upserts(projection::Upserts),
     #[command(hide = true)]
     Bare(bare::Args),
     #[command(hide = true)]
@@ -65,6 +73,9 @@ fn main() -> anyhow::Result<()> {
         Figure::Host(args) => host::run(&args),
         Figure::Middleware(args) => middleware::run(&args),
         Figure::Outage(args) => outage::run(&args),
+        Figure::Projection(args) => projection::run(&args),
+        Figure::Appends(args) => appends::run(&args),
+        Figure::Upserts(args) => projection::upserts(&args),
         Figure::Bare(args) => bare::run(&args),
         Figure::Serve(args) => servers::serve(&args),
     }
