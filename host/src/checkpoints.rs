@@ -6,6 +6,7 @@
 //!
 //! * `format`: what the bytes mean, and what of them can be trusted after a crash
 //! * `journal`: appends, what a failed append leaves behind, and compaction
+//! * [`look()`]: what it says, to look at only
 //! * `disk`: the few file operations, and their errors as advice
 //!
 //! All file work happens on the thread, none on the runtime.
@@ -13,6 +14,7 @@
 mod disk;
 mod format;
 mod journal;
+mod look;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +30,8 @@ use self::disk::Disk;
 use self::format::Save;
 use self::journal::Journal;
 use crate::data_dir::DataDir;
+
+pub use self::look::look;
 
 /// The checkpoints of a data directory.
 ///

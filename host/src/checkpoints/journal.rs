@@ -156,7 +156,8 @@ fn grown(live: u64) -> u64 {
     (live * 4).max(SMALL)
 }
 
-fn refused(path: &Path, refusal: &Refusal) -> Error {
+/// Why a journal is not read, and what to do.
+pub(super) fn refused(path: &Path, refusal: &Refusal) -> Error {
     let path = path.display();
     let what = match refusal {
         Refusal::NoJournal => format!("{path} is not a checkpoint journal"),
