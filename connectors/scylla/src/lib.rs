@@ -9,6 +9,7 @@
 //! * [`session`]: the `session` block, and what the driver's errors mean
 //! * [`reader`]: streams, windows, visits, and the position that survives a restart
 //! * [`hub`]: several sources that read one table, and ask the database once
+//! * [`snapshot`]: the rows that a table holds, before its log
 //! * [`outbox`]: which rows are events, and what they look like as records
 //! * [`projection`]: events as rows of a table that is kept equal to the last word on each key
 //! * [`dead_letter`]: dead letters in a table, both ways
@@ -22,6 +23,7 @@ pub mod outbox;
 pub mod projection;
 pub mod reader;
 pub mod session;
+pub mod snapshot;
 
 use std::sync::Arc;
 

@@ -2,11 +2,14 @@
 //!
 //! * [`config`]: the block in YAML, [`mapping`]: its columns against those of the table
 //! * [`record`]: which rows are events, and what they look like as records; [`text`]: values as text
-//! * [`source`]: the connector
+//! * [`begin`]: where reading begins; [`source`]: the connector
+//! * `seek`: what a checkpoint says to the operator, and where one would begin at a time
 
+pub mod begin;
 pub mod config;
 pub mod mapping;
 pub mod record;
+mod seek;
 pub mod source;
 pub mod text;
 

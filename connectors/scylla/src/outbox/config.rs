@@ -22,6 +22,9 @@ pub struct OutboxConfig {
     pub keyspace: String,
     /// The outbox table; CDC must be enabled on it.
     pub table: String,
+    /// Which names are usual for the table's columns.
+    #[serde(default)]
+    pub preset: Preset,
     /// Names of the table's columns, where they are not the usual ones.
     #[serde(default)]
     pub columns: Columns,
@@ -31,6 +34,9 @@ pub struct OutboxConfig {
     /// Where reading begins when there is no checkpoint: `earliest`, `latest` or a time such as `2026-01-31T12:00:00Z`.
     #[serde(default)]
     pub start: StartAt,
+    /// Whether the rows that the table holds are read before its log, when there is no checkpoint.
+    #[serde(default)]
+    pub snapshot: SnapshotMode,
     /// How far reading stays behind now. Rows that become readable later than this come out of order.
     #[serde(default = "default_confidence")]
     pub confidence: HumanDuration,
@@ -45,12 +51,36 @@ pub struct OutboxConfig {
     pub unsettled_memory: ByteSize,
 }
 
+/// Which names are usual for the table's columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// `aggregate_id`, `event_id`, `event_type`, `payload` and the others that `columns` names.
+    #[default]
+    Weir,
+    /// Those of Debezium's outbox table: `id`, `aggregatetype`, `aggregateid`, `type` and `payload`.
+    Debezium,
+}
+
+/// Whether the rows that the table holds are read before its log, when there is no checkpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SnapshotMode {
+    /// Only the log is read.
+    #[default]
+    None,
+    /// They are read first, once, and then the log from before that began.
+    Initial,
+}
+
 /// Names of the columns; one that is not given is the usual one, and left out where it is optional and not there.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Columns {
     /// What order is kept by, the record's key; usually `aggregate_id`.
     pub aggregate_id: Option<String>,
+    /// The kind of thing that the event is of; only with `preset: debezium`, or where it is named.
+    pub aggregate_type: Option<String>,
     /// The event's own id; usually `event_id`.
     pub event_id: Option<String>,
     /// The event's type; usually `event_type`.
@@ -111,6 +141,10 @@ impl OutboxConfig {
             let help = "the default is `100ms`";
             problems
                 .push(Problem::new("/poll_interval", "the log cannot be looked at all the time").help(help));
+        }
+        if self.snapshot == SnapshotMode::Initial && self.start != StartAt::default() {
+            let help = "leave `start` out: after a snapshot the log is read from before the snapshot began";
+            problems.push(Problem::new("/start", "a snapshot decides where the log is read from").help(help));
         }
         problems
     }
@@ -193,10 +227,13 @@ mod tests {
     fn all_problems_come_at_once() {
         let config: OutboxConfig = weir_sdk::config::read(&json!({
             "session": {"contact_points": []}, "keyspace": "", "table": "outbox_scylla_cdc_log",
-            "safety": "100ms", "poll_interval": "0s"
+            "safety": "100ms", "poll_interval": "0s", "start": "latest", "snapshot": "initial"
         }))
         .unwrap();
         let pointers: Vec<_> = config.problems().into_iter().map(|problem| problem.pointer).collect();
-        assert_eq!(pointers, ["/session/contact_points", "/keyspace", "/table", "/safety", "/poll_interval"]);
+        assert_eq!(
+            pointers,
+            ["/session/contact_points", "/keyspace", "/table", "/safety", "/poll_interval", "/start"]
+        );
     }
 }

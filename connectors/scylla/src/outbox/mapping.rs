@@ -3,7 +3,7 @@
 use weir_sdk::HeaderName;
 use weir_sdk::config::{Problem, child, name_help};
 
-use super::config::OutboxConfig;
+use super::config::{OutboxConfig, Preset};
 use super::text::Form;
 use crate::reader::table::{Table, quote};
 
@@ -44,22 +44,9 @@ impl Mapping {
     /// # Errors
     /// Every column that is missing or of a type that has no short text, with the CQL that repairs it.
     pub fn find(config: &OutboxConfig, table: &Table) -> Result<Self, Vec<Problem>> {
-        let names = &config.columns;
-        let wanted = [
-            ("event_id", &names.event_id, "uuid", Need::Required),
-            ("event_type", &names.event_type, "text", Need::Required),
-            ("event_version", &names.event_version, "int", Need::Optional),
-            ("aggregate_id", &names.aggregate_id, "uuid", Need::Required),
-            ("sequence_number", &names.sequence_number, "bigint", Need::Optional),
-            ("correlation_id", &names.correlation_id, "uuid", Need::Optional),
-            ("causation_id", &names.causation_id, "uuid", Need::Optional),
-            ("created_at", &names.created_at, "timestamp", Need::Optional),
-            ("traceparent", &names.traceparent, "text", Need::Optional),
-            ("payload", &names.payload, "text", Need::Required),
-        ];
         let (mut columns, mut problems) = (Vec::new(), Vec::new());
-        for (field, given, usual, need) in wanted {
-            let column = given.as_deref().unwrap_or(field);
+        for Wanted { field, given, usual, cql, need } in wanted(config) {
+            let Some(column) = given.or(usual) else { continue };
             if given.is_none() && need == Need::Optional && table.column(column).is_none() {
                 continue;
             }
@@ -69,7 +56,7 @@ impl Mapping {
                 "payload" => Role::Value,
                 _ => Role::Header(field.into()),
             };
-            match form(table, column, usual, &role) {
+            match form(table, column, cql, &role) {
                 Ok(form) => {
                     let required = need == Need::Required;
                     columns.push(Mapped { column: column.to_owned(), role, form, required });
@@ -91,6 +78,50 @@ impl Mapping {
     pub fn selected(&self) -> String {
         self.columns.iter().map(|mapped| format!(", {}", quote(&mapped.column))).collect()
     }
+}
+
+/// A column that an event may have.
+struct Wanted<'a> {
+    field: &'static str,
+    given: Option<&'a str>,
+    /// Its name where none is given; `None` where it is then left out.
+    usual: Option<&'static str>,
+    cql: &'static str,
+    need: Need,
+}
+
+fn wanted(config: &OutboxConfig) -> [Wanted<'_>; 11] {
+    let names = &config.columns;
+    let mut columns = [
+        column("event_id", &names.event_id, "uuid", Need::Required),
+        column("event_type", &names.event_type, "text", Need::Required),
+        column("event_version", &names.event_version, "int", Need::Optional),
+        column("aggregate_id", &names.aggregate_id, "uuid", Need::Required),
+        column("aggregate_type", &names.aggregate_type, "text", Need::Optional),
+        column("sequence_number", &names.sequence_number, "bigint", Need::Optional),
+        column("correlation_id", &names.correlation_id, "uuid", Need::Optional),
+        column("causation_id", &names.causation_id, "uuid", Need::Optional),
+        column("created_at", &names.created_at, "timestamp", Need::Optional),
+        column("traceparent", &names.traceparent, "text", Need::Optional),
+        column("payload", &names.payload, "text", Need::Required),
+    ];
+    for column in &mut columns {
+        match (config.preset, column.field) {
+            (Preset::Weir, "aggregate_type") => column.usual = None,
+            (Preset::Debezium, "event_id") => column.usual = Some("id"),
+            (Preset::Debezium, "event_type") => column.usual = Some("type"),
+            (Preset::Debezium, "aggregate_id") => column.usual = Some("aggregateid"),
+            (Preset::Debezium, "aggregate_type") => {
+                (column.usual, column.need) = (Some("aggregatetype"), Need::Required);
+            }
+            (Preset::Weir | Preset::Debezium, _) => {}
+        }
+    }
+    columns
+}
+
+fn column<'a>(field: &'static str, given: &'a Option<String>, cql: &'static str, need: Need) -> Wanted<'a> {
+    Wanted { field, given: given.as_deref(), usual: Some(field), cql, need }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -10,11 +10,12 @@ use bytes::Bytes;
 use scylla::deserialize::row::ColumnIterator;
 use scylla::response::query_result::QueryRowsResult;
 use scylla_cdc::consumer::OperationType;
-use weir_sdk::{Error, Header, Origin, Partition, Record, Timestamp};
+use weir_sdk::{Error, Header, HeaderName, Origin, Partition, Record, Timestamp};
 
 use super::mapping::{Mapping, Role};
 use super::text::Texts;
 use crate::reader::statement::{Content, Decode, Key, Row, Skip};
+use crate::reader::time::Micros;
 use crate::session::errors::shape;
 
 /// Where the record was read: `stream:time:number`, the same however often it is read.
@@ -80,18 +81,35 @@ impl Records {
         Ok(self.event(key, columns, texts)?.map_or(Content::Skipped(missing), Content::Event))
     }
 
-    /// `None` when a required column is null.
     fn event(
         &self,
         key: &Key,
         columns: ColumnIterator<'_, '_>,
         texts: &mut Texts,
     ) -> Result<Option<Record>, Error> {
-        let mut headers = Vec::with_capacity(self.mapping.columns.len() + 2);
-        let (mut id, mut payload) = (None, None);
-        let mut header =
-            |name: &_, value: Bytes| headers.push(Header { name: Clone::clone(name), value: Some(value) });
-        for (mapped, column) in self.mapping.columns.iter().zip(columns) {
+        let Some(draft) = Draft::of(&self.mapping, columns, texts)? else { return Ok(None) };
+        let position = texts.write(format_args!("{}", key.id));
+        Ok(Some(draft.at(key.id.micros(), position, &self.partition, texts)))
+    }
+}
+
+/// A record that does not say yet where it was read.
+pub struct Draft {
+    key: Option<Bytes>,
+    value: Option<Bytes>,
+    headers: Vec<Header>,
+}
+
+impl Draft {
+    /// Reads the columns of a mapping; `None` when a required one is null.
+    pub fn of(
+        mapping: &Mapping,
+        columns: ColumnIterator<'_, '_>,
+        texts: &mut Texts,
+    ) -> Result<Option<Self>, Error> {
+        let headers = Vec::with_capacity(mapping.columns.len() + 2);
+        let mut draft = Self { key: None, value: None, headers };
+        for (mapped, column) in mapping.columns.iter().zip(columns) {
             let slice = column.map_err(shape)?.slice;
             let value = slice.and_then(|slice| texts.value(mapped.form, slice));
             let Some(value) = value else {
@@ -101,24 +119,36 @@ impl Records {
                 continue;
             };
             match &mapped.role {
-                Role::Value => payload = Some(value),
-                Role::Header(name) => header(name, value),
+                Role::Value => draft.value = Some(value),
+                Role::Header(name) => draft.header(name.clone(), value),
                 Role::Key(name) => {
-                    header(name, value.clone());
-                    id = Some(value);
+                    draft.header(name.clone(), value.clone());
+                    draft.key = Some(value);
                 }
             }
         }
-        let time = key.id.micros();
-        let position = texts.write(format_args!("{}", key.id));
-        header(&SOURCE_POSITION.into(), position.clone());
-        header(&SOURCE_TIME.into(), texts.write(format_args!("{time}")));
-        Ok(Some(Record {
-            key: id,
-            value: payload,
-            headers: headers.into(),
+        Ok(Some(draft))
+    }
+
+    /// The value of a header that it has.
+    pub fn get(&self, name: &str) -> Option<&Bytes> {
+        self.headers.iter().find(|header| header.name.as_str() == name)?.value.as_ref()
+    }
+
+    /// The record of a row that was written at `time` and read at this position.
+    pub fn at(mut self, time: Micros, position: Bytes, partition: &Partition, texts: &mut Texts) -> Record {
+        self.header(SOURCE_POSITION.into(), position.clone());
+        self.header(SOURCE_TIME.into(), texts.write(format_args!("{time}")));
+        Record {
+            key: self.key,
+            value: self.value,
+            headers: self.headers.into(),
             timestamp: Timestamp(time),
-            origin: Origin { partition: self.partition.clone(), offset: position.into() },
-        }))
+            origin: Origin { partition: partition.clone(), offset: position.into() },
+        }
+    }
+
+    fn header(&mut self, name: HeaderName, value: Bytes) {
+        self.headers.push(Header { name, value: Some(value) });
     }
 }

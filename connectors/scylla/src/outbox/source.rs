@@ -6,11 +6,12 @@ use std::time::Duration;
 use scylla::client::session::Session;
 use weir_sdk::config::Problem;
 use weir_sdk::metrics::names;
-use weir_sdk::{Batch, Checkpoint, Context, Error, Room, Source, SourceConnector, Start, async_trait};
+use weir_sdk::{Batch, Checkpoint, Context, Error, Room, Source, SourceConnector, Start, To, async_trait};
 
-use super::config::{OutboxConfig, StartAt};
+use super::begin::{Begin, There};
+use super::config::OutboxConfig;
 use super::mapping::Mapping;
-use super::record;
+use super::{record, seek};
 use crate::hub::Hub;
 use crate::hub::shared::{Cluster, Shared};
 use crate::reader::clock::Monotonic;
@@ -21,9 +22,12 @@ use crate::reader::statement::{Key, Statement};
 use crate::reader::streams::Streams;
 use crate::reader::table::{Table, refused};
 use crate::reader::time::{Micros, micros};
-use crate::reader::token::{Main, Position};
+use crate::reader::token::Position;
 use crate::reader::watch::Watch;
 use crate::reader::{Log, Reader, Settings};
+use crate::snapshot::Snapshot;
+use crate::snapshot::ranges::Ranges;
+use crate::snapshot::scan::Scan;
 
 /// Rows of names are short, so a visit takes many in one page.
 const NAMES: u32 = 10_000;
@@ -64,38 +68,48 @@ impl SourceConnector for Outbox {
         resume: Checkpoint,
         context: Context,
     ) -> Result<Box<dyn Source>, Error> {
-        let resumed = Position::read(&resume)?;
+        let (position, ranges) = (Position::read(&resume)?, Ranges::read(&resume)?);
         let session = self.hub.session(&config.session).await?;
         let table = Table::read(&session, &config.keyspace, &config.table).await?;
         let mapping = checked(&config, &table)?;
-        let reader = self.reader(&session, &config, &table, mapping);
+        let reader = self.reader(&session, &config, &table, mapping.clone());
         let seat = self.hub.seat(&config, &table, reader).await?;
         let (now, streams) = {
             let cluster = seat.look().await?;
             (cluster.server.now().shown, cluster.streams.oldest())
         };
-        let mut start = Start { identity: table.identity(), checkpoint: Checkpoint::default() };
         let oldest = oldest(&table, now, streams);
-        let position = match resumed {
-            Some(resumed) if context.accepts_gap() && resumed.main.unread() < oldest => {
-                let lost = Duration::from_micros((oldest - resumed.main.unread()).unsigned_abs());
-                context.metrics().gauge(names::CDC_GAP).set(lost.as_secs_f64());
-                let position = resumed.begun_anew(oldest, now);
-                start.checkpoint = [position.main.put()].into_iter().collect();
-                position
+        let accepts_gap = context.accepts_gap();
+        let begin = Begin::of(&config, There { now, oldest, position, snapshot: ranges, accepts_gap });
+        if let Some(lost) = begin.lost {
+            context.metrics().gauge(names::CDC_GAP).set(lost.as_secs_f64());
+        }
+        let snapshot = match begin.snapshot {
+            Some(ranges) => {
+                // What was written later is in the log for certain, whenever that was enabled and whoever's clock it was.
+                let until = ranges.began().saturating_add(micros(config.safety.get()));
+                let page_size = config.session.page_size;
+                let scan = Scan::prepare(session.clone(), &table, mapping, page_size, until).await?;
+                let held = table.ttl().map(|ttl| begin.position.main.cut.saturating_add(micros(ttl)) - now);
+                let left = held.map(|left| Duration::from_micros(left.max(0).unsigned_abs()));
+                Some(Box::new(Snapshot::new(&scan, ranges, left, &context)))
             }
-            Some(resumed) => resumed,
-            None => {
-                let main = begin(config.start, now, oldest);
-                start.checkpoint = [main.put()].into_iter().collect();
-                Position { main, ..Position::default() }
-            }
+            None => None,
         };
+        let start = Start { identity: table.identity(), checkpoint: begin.checkpoint };
         let limits = Limits { safety: config.safety.get(), memory: config.unsettled_memory.as_usize() };
         let settings =
             Settings { confidence: config.confidence.get(), poll_interval: config.poll_interval.get() };
-        let reader = Reader::new(seat, Progress::new(position, limits), settings, &context);
-        Ok(Box::new(OutboxSource { reader, start }))
+        let reader = Reader::new(seat, Progress::new(begin.position, limits), settings, &context);
+        Ok(Box::new(OutboxSource { snapshot, reader, start }))
+    }
+
+    fn position(&self, checkpoint: &Checkpoint) -> Result<weir_sdk::Position, Error> {
+        seek::position(checkpoint)
+    }
+
+    async fn seek(&self, config: OutboxConfig, to: To, context: Context) -> Result<Start, Error> {
+        seek::seek(self, config, to, context).await
     }
 }
 
@@ -119,6 +133,8 @@ impl Outbox {
 }
 
 struct OutboxSource {
+    /// Comes before the log.
+    snapshot: Option<Box<Snapshot>>,
     reader: Reader,
     start: Start,
 }
@@ -130,6 +146,12 @@ impl Source for OutboxSource {
     }
 
     async fn poll(&mut self, room: Room) -> Result<Option<Batch>, Error> {
+        if let Some(snapshot) = &mut self.snapshot {
+            if let Some(batch) = snapshot.batch(room).await? {
+                return Ok(Some(batch));
+            }
+            self.snapshot = None;
+        }
         self.reader.batch(room).await.map(Some)
     }
 }
@@ -167,14 +189,4 @@ async fn statements(
 fn oldest(table: &Table, now: Micros, streams: Option<Micros>) -> Micros {
     let expired = table.ttl().map_or(Micros::MIN, |ttl| now.saturating_sub(micros(ttl)));
     expired.max(streams.unwrap_or(Micros::MIN))
-}
-
-/// Where reading begins without a checkpoint; never before the oldest row that can still be there.
-fn begin(start: StartAt, now: Micros, oldest: Micros) -> Main {
-    let (cut, fresh) = match start {
-        StartAt::Earliest => (oldest, Some(now)),
-        StartAt::Latest => (now.max(oldest), None),
-        StartAt::At(time) => (time.0.max(oldest), (time.0 <= oldest).then_some(now)),
-    };
-    Main { cut, fresh, ..Main::default() }
 }

@@ -21,15 +21,22 @@ pub struct Table {
     name: String,
     id: Uuid,
     cdc: BTreeMap<String, String>,
-    columns: BTreeMap<String, String>,
+    columns: BTreeMap<String, Column>,
+    partition_key: Vec<String>,
     tablets: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Column {
+    cql: String,
+    /// `partition_key`, `clustering`, `static` or `regular`.
+    kind: String,
 }
 
 const TABLETS: &str = "SELECT initial_tablets FROM system_schema.scylla_keyspaces WHERE keyspace_name = ?";
 const ID: &str = "SELECT id, extensions FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
 const CDC: &str = "SELECT cdc FROM system_schema.scylla_tables WHERE keyspace_name = ? AND table_name = ?";
-const COLUMNS: &str =
-    "SELECT column_name, type FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?";
+const COLUMNS: &str = "SELECT column_name, type, kind, position FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?";
 
 impl Table {
     /// Reads the schema of a table.
@@ -47,15 +54,22 @@ impl Table {
         let cdc = first::<(Option<BTreeMap<String, String>>,)>(&of_table)?.and_then(|(cdc,)| cdc);
         // Where a release fills only one of the two places, that one counts.
         let cdc = cdc.or_else(|| options(extensions?.get("cdc")?));
-        let columns = ask(session, COLUMNS, &[keyspace, name]).await?;
-        let columns =
-            columns.rows::<(String, String)>().map_err(shape)?.collect::<Result<_, _>>().map_err(shape)?;
+        let answer = ask(session, COLUMNS, &[keyspace, name]).await?;
+        let (mut columns, mut key) = (BTreeMap::new(), BTreeMap::new());
+        for row in answer.rows::<(String, String, String, i32)>().map_err(shape)? {
+            let (column, cql, kind, position) = row.map_err(shape)?;
+            if kind == "partition_key" {
+                key.insert(position, column.clone());
+            }
+            columns.insert(column, Column { cql, kind });
+        }
         Ok(Self {
             keyspace: keyspace.into(),
             name: name.into(),
             id,
             cdc: cdc.unwrap_or_default(),
             columns,
+            partition_key: key.into_values().collect(),
             tablets,
         })
     }
@@ -87,7 +101,17 @@ impl Table {
 
     /// The type of a column in CQL, in lower case; `None` when there is no such column.
     pub fn column(&self, name: &str) -> Option<&str> {
-        self.columns.get(name).map(String::as_str)
+        self.columns.get(name).map(|column| column.cql.as_str())
+    }
+
+    /// Is it a column that each row has for itself, beside its key? Only such a one has a time of writing.
+    pub fn is_regular(&self, name: &str) -> bool {
+        self.columns.get(name).is_some_and(|column| column.kind == "regular")
+    }
+
+    /// The columns whose values name a partition, in their order.
+    pub fn partition_key(&self) -> &[String] {
+        &self.partition_key
     }
 
     /// The names of the columns.
@@ -201,6 +225,7 @@ fn first<'f, R: DeserializeRow<'f, 'f>>(answer: &'f QueryRowsResult) -> Result<O
 #[cfg(test)]
 mod tests {
     use super::{Table, options};
+    use std::collections::BTreeMap;
     use std::time::Duration;
 
     fn table(cdc: &[(&str, &str)]) -> Table {
@@ -209,7 +234,8 @@ mod tests {
             name: "outbox".into(),
             id: uuid::Uuid::nil(),
             cdc: cdc.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
-            columns: [("payload".to_owned(), "text".to_owned())].into(),
+            columns: BTreeMap::new(),
+            partition_key: Vec::new(),
             tablets: false,
         }
     }

@@ -17,6 +17,7 @@ use weir_sdk::{Checkpoint, Error, ErrorKind, Offset, Partition};
 use super::row::{Place, StreamId};
 use super::time::{Bucket, Micros};
 use super::unsettled::Sum;
+use crate::snapshot::ranges::Ranges;
 
 const VERSION: u8 = 1;
 const MAIN: &str = "log";
@@ -61,7 +62,8 @@ impl Position {
         }
         let mut position = Self::default();
         let mut main = None;
-        for (partition, offset) in checkpoint.iter().filter_map(|(name, offset)| Some((name, offset?))) {
+        let ours = checkpoint.iter().filter(|(name, _)| !Ranges::owns(name));
+        for (partition, offset) in ours.filter_map(|(name, offset)| Some((name, offset?))) {
             let read = |read: Option<()>| read.ok_or_else(|| unreadable(partition));
             let mut bytes = offset.as_bytes().clone();
             read((bytes.try_get_u8().ok() == Some(VERSION)).then_some(()))?;

@@ -14,5 +14,6 @@ mod reads;
 mod refusals;
 mod resumes;
 mod seats;
+mod snapshot;
 mod topology;
 mod troubles;

@@ -104,7 +104,11 @@ impl Place {
 
     /// Opens in the context of an operator who accepts a gap.
     pub(crate) async fn open_over_gap(&self, resume: Checkpoint) -> Tail {
-        self.open_in(context().accepting_gap(), self.config(), resume).await.unwrap()
+        self.open_over_gap_with(self.config(), resume).await
+    }
+
+    pub(crate) async fn open_over_gap_with(&self, config: Value, resume: Checkpoint) -> Tail {
+        self.open_in(context().accepting_gap(), config, resume).await.unwrap()
     }
 
     /// Sets the server's clock forward: no time passes.

@@ -49,6 +49,12 @@ pub const CDC_ROWS_INCOMPLETE: Name =
 pub const CDC_ROWS_UNKNOWN: Name =
     ("cdc_rows_skipped_unknown_total", "CDC rows passed over: an operation this version does not know.");
 /// Counter.
+pub const SNAPSHOT_ROWS: Name =
+    ("snapshot_rows_total", "Events read from the table itself, by a snapshot before its log.");
+/// Gauge.
+pub const SNAPSHOT_DONE: Name =
+    ("snapshot_done_ratio", "The share of the table that the snapshot has read, 0 to 1.");
+/// Counter.
 pub const PROJECTION_IGNORED: Name = (
     "projection_records_ignored_total",
     "Records passed over by a projection: no mapping names their type of event.",

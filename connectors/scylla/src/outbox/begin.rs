@@ -1,0 +1,144 @@
+//! Where a source begins: where its checkpoint ends, or where its configuration says, and with or without a snapshot.
+
+use std::time::Duration;
+
+use weir_sdk::Checkpoint;
+
+use super::config::{OutboxConfig, SnapshotMode, StartAt};
+use crate::reader::time::{Micros, micros};
+use crate::reader::token::{Main, Position};
+use crate::snapshot::ranges::Ranges;
+
+/// Where to begin.
+#[derive(Debug, Default)]
+pub struct Begin {
+    /// In the log.
+    pub position: Position,
+    /// In the table; `None` when only the log is read.
+    pub snapshot: Option<Ranges>,
+    /// What the host saves before the first poll.
+    pub checkpoint: Checkpoint,
+    /// What is gone over and lost with an accepted gap.
+    pub lost: Option<Duration>,
+}
+
+/// What is there to begin with.
+#[derive(Debug)]
+pub struct There {
+    /// The server's time.
+    pub now: Micros,
+    /// The oldest time of which the log can still hold every row.
+    pub oldest: Micros,
+    /// The checkpoint's position in the log.
+    pub position: Option<Position>,
+    /// The checkpoint's snapshot, if it is not done.
+    pub snapshot: Option<Ranges>,
+    /// The operator accepts that something is lost.
+    pub accepts_gap: bool,
+}
+
+impl Begin {
+    /// Decides.
+    pub fn of(config: &OutboxConfig, there: There) -> Self {
+        let There { now, oldest, position, snapshot, accepts_gap } = there;
+        let safety = micros(config.safety.get());
+        let Some(position) = position else {
+            return match config.snapshot {
+                SnapshotMode::None => Self::log(config.start, now, oldest),
+                SnapshotMode::Initial => Self::table(now, oldest, safety),
+            };
+        };
+        if !accepts_gap || position.main.unread() >= oldest {
+            return Self { position, snapshot, ..Self::default() };
+        }
+        if let Some(snapshot) = snapshot {
+            // Nothing of the log was read yet, so a table that is read anew makes up for all of it.
+            let Self { position, snapshot: anew, checkpoint: begin, .. } = Self::table(now, oldest, safety);
+            let mut checkpoint = Checkpoint::default();
+            snapshot.retire_in(&mut checkpoint);
+            checkpoint.merge(begin);
+            return Self { position, snapshot: anew, checkpoint, lost: None };
+        }
+        let lost = Some(Duration::from_micros((oldest - position.main.unread()).unsigned_abs()));
+        let position = position.begun_anew(oldest, now);
+        let checkpoint = [position.main.put()].into_iter().collect();
+        Self { position, checkpoint, lost, snapshot: None }
+    }
+
+    /// The log only; never before the oldest row that can still be there.
+    fn log(start: StartAt, now: Micros, oldest: Micros) -> Self {
+        let (cut, fresh) = match start {
+            StartAt::Earliest => (oldest, Some(now)),
+            StartAt::Latest => (now.max(oldest), None),
+            StartAt::At(time) => (time.0.max(oldest), (time.0 <= oldest).then_some(now)),
+        };
+        let main = Main { cut, fresh, ..Main::default() };
+        let checkpoint = [main.put()].into_iter().collect();
+        Self { position: Position { main, ..Position::default() }, checkpoint, ..Self::default() }
+    }
+
+    /// The table, and then the log from before now: what was written earlier than `safety` ago is in the table by now,
+    /// or came later than the promise covers.
+    fn table(now: Micros, oldest: Micros, safety: Micros) -> Self {
+        let main = Main { cut: now.saturating_sub(safety).max(oldest), ..Main::default() };
+        let mut ranges = Ranges::begin(now);
+        let mut checkpoint: Checkpoint = [main.put()].into_iter().collect();
+        checkpoint.merge(ranges.checkpoint());
+        let position = Position { main, ..Position::default() };
+        Self { position, snapshot: Some(ranges), checkpoint, lost: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Begin, There};
+    use crate::outbox::config::OutboxConfig;
+    use crate::reader::time::SECOND;
+    use crate::reader::token::Position;
+    use crate::snapshot::ranges::Ranges;
+    use serde_json::json;
+    use weir_sdk::Checkpoint;
+
+    const NOW: i64 = 1_700_000_000 * SECOND;
+
+    fn config(snapshot: &str) -> OutboxConfig {
+        weir_sdk::config::read(&json!({
+            "session": {"contact_points": "127.0.0.1:9042"}, "keyspace": "shop", "table": "outbox", "snapshot": snapshot
+        }))
+        .unwrap()
+    }
+
+    fn there(checkpoint: &Checkpoint, now: i64) -> There {
+        There {
+            now,
+            oldest: now - 3600 * SECOND,
+            position: Position::read(checkpoint).unwrap(),
+            snapshot: Ranges::read(checkpoint).unwrap(),
+            accepts_gap: true,
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_taken_once_and_finished_whatever_the_configuration_says_by_then() {
+        let begin = Begin::of(&config("initial"), there(&Checkpoint::default(), NOW));
+        assert_eq!(begin.position.main.cut, NOW - 120 * SECOND);
+        let again = Begin::of(&config("none"), there(&begin.checkpoint, NOW + SECOND));
+        assert_eq!((again.snapshot, again.checkpoint.len()), (begin.snapshot, 0));
+        let log = [begin.position.main.put()].into_iter().collect();
+        assert!(Begin::of(&config("initial"), there(&log, NOW)).snapshot.is_none());
+    }
+
+    #[test]
+    fn a_log_that_has_forgotten_the_begin_of_a_snapshot_means_another_snapshot() {
+        let begin = Begin::of(&config("initial"), there(&Checkpoint::default(), NOW));
+        let mut saved = begin.checkpoint;
+        saved.set("snapshot/3".into(), vec![1, 0x80 + 3, 0, 0, 0, 0, 0, 0, 1]);
+        let (later, fresh) = (NOW + 4000 * SECOND, Ranges::begin(0).left());
+        assert_ne!(there(&saved, later).snapshot.unwrap().left(), fresh);
+        let anew = Begin::of(&config("initial"), there(&saved, later));
+        assert_eq!((anew.position.main.cut, anew.lost), (later - 120 * SECOND, None));
+        saved.merge(anew.checkpoint);
+        let resumed = there(&saved.without_retired(), later).snapshot.unwrap();
+        assert_eq!((resumed.began(), resumed.left()), (later, fresh));
+    }
+}

@@ -1,0 +1,172 @@
+//! The pages of a table, range by range, a few ranges at the same time.
+
+use std::sync::Arc;
+
+use futures::stream::{BoxStream, Stream, StreamExt, iter, unfold};
+use scylla::client::session::Session;
+use scylla::deserialize::row::{ColumnIterator, RawColumn};
+use scylla::response::PagingState;
+use scylla::response::query_result::QueryRowsResult;
+use scylla::statement::prepared::PreparedStatement;
+use weir_sdk::config::Problem;
+use weir_sdk::{Error, ErrorKind, Partition, Record};
+
+use crate::outbox::mapping::Mapping;
+use crate::outbox::record::Draft;
+use crate::outbox::text::Texts;
+use crate::reader::table::{Table, quote, refused};
+use crate::reader::time::Micros;
+use crate::session::errors::{Classify, shape};
+
+/// Ranges read at the same time: what waits is a page of each.
+const PARALLEL: usize = 4;
+/// Bytes of text that a record has beside its payload, about.
+const TEXT: usize = 320;
+/// Texts of a page share pieces of memory no larger than this, so that one record kept keeps no more.
+const PIECE: usize = 32 * 1024;
+
+/// Reads the rows of a table as events.
+#[derive(Clone)]
+pub struct Scan {
+    session: Arc<Session>,
+    statement: PreparedStatement,
+    mapping: Arc<Mapping>,
+    partition: Partition,
+    /// What was written since is left to the log.
+    until: Micros,
+}
+
+/// Pages as they come: those of one range in their order.
+pub type Pages = BoxStream<'static, Result<Page, Error>>;
+
+/// A page of one range.
+pub struct Page {
+    /// The number of the range.
+    pub range: u32,
+    /// Its rows, by token.
+    pub rows: Vec<Found>,
+    /// None follows in this range.
+    pub last: bool,
+}
+
+/// A row of the table.
+pub struct Found {
+    /// The token of its partition.
+    pub token: i64,
+    /// What it takes of a batch's room; 0 where it is no event.
+    pub size: usize,
+    /// `None` where it lacks a required column, or comes through the log.
+    pub record: Option<Record>,
+}
+
+impl Scan {
+    /// Prepares the reading of a table; rows that were written at `until` or later are passed over.
+    ///
+    /// # Errors
+    /// `Config` when no mapped column tells when its row was written.
+    pub async fn prepare(
+        session: Arc<Session>,
+        table: &Table,
+        mapping: Mapping,
+        page_size: u32,
+        until: Micros,
+    ) -> Result<Self, Error> {
+        let key: Vec<_> = table.partition_key().iter().map(|column| quote(column)).collect();
+        let (key, written) = (key.join(", "), quote(written(table, &mapping)?));
+        let text = format!(
+            "SELECT token({key}), writetime({written}){columns} FROM {table} WHERE token({key}) > ? AND token({key}) <= ? \
+             BYPASS CACHE",
+            columns = mapping.selected(),
+            table = table.quoted(),
+        );
+        let statement = session.prepare(text).await;
+        let mut statement =
+            statement.map_err(|error| error.classify().context("prepare the reading of the table"))?;
+        statement.set_page_size(i32::try_from(page_size).unwrap_or(i32::MAX));
+        statement.set_is_idempotent(true);
+        Ok(Self { session, statement, mapping: mapping.into(), partition: "snapshot".into(), until })
+    }
+
+    /// The pages of these ranges: number, the token behind which to begin, and the last token.
+    pub fn pages(&self, ranges: Vec<(u32, i64, i64)>) -> Pages {
+        let scan = self.clone();
+        iter(ranges)
+            .map(move |range| scan.clone().range(range).boxed())
+            .flatten_unordered(PARALLEL)
+            .fuse()
+            .boxed()
+    }
+
+    /// After an error the next page is the one that failed.
+    fn range(self, range: (u32, i64, i64)) -> impl Stream<Item = Result<Page, Error>> {
+        unfold(Some(PagingState::start()), move |state| {
+            let scan = self.clone();
+            async move {
+                let state = state?;
+                Some(match scan.page(range, state.clone()).await {
+                    Ok((page, next)) => (Ok(page), next),
+                    Err(error) => (Err(error), Some(state)),
+                })
+            }
+        })
+    }
+
+    async fn page(
+        &self,
+        (range, after, end): (u32, i64, i64),
+        state: PagingState,
+    ) -> Result<(Page, Option<PagingState>), Error> {
+        let answer = self.session.execute_single_page(&self.statement, (after, end), state).await;
+        let (answer, next) = answer.map_err(|error| error.classify().context("read the table"))?;
+        let rows = self.rows(&answer.into_rows_result().map_err(shape)?)?;
+        let next = next.into_paging_control_flow().continue_value();
+        Ok((Page { range, rows, last: next.is_none() }, next))
+    }
+
+    fn rows(&self, page: &QueryRowsResult) -> Result<Vec<Found>, Error> {
+        let mut texts = Texts::with_capacity((page.rows_num() * TEXT).min(PIECE));
+        let rows = page.rows::<ColumnIterator<'_, '_>>().map_err(shape)?;
+        rows.map(|columns| self.found(columns.map_err(shape)?, &mut texts)).collect()
+    }
+
+    fn found(&self, mut columns: ColumnIterator<'_, '_>, texts: &mut Texts) -> Result<Found, Error> {
+        let token = whole(columns.next())?.ok_or_else(|| misshapen("a row has no token"))?;
+        let written = whole(columns.next())?.filter(|written| *written < self.until);
+        let draft = match written {
+            Some(_) => Draft::of(&self.mapping, columns, texts)?,
+            None => None,
+        };
+        let record = written.zip(draft).map(|(written, draft)| {
+            let id = draft.get("event_id").map(|id| String::from_utf8_lossy(id)).unwrap_or_default();
+            let position = texts.write(format_args!("snapshot:{token}:{id}"));
+            draft.at(written, position, &self.partition, texts)
+        });
+        Ok(Found { token, size: record.as_ref().map_or(0, Record::size), record })
+    }
+}
+
+/// The column whose time of writing is the event's: one that every event has and that is no part of the key.
+fn written<'a>(table: &Table, mapping: &'a Mapping) -> Result<&'a str, Error> {
+    let mut required =
+        mapping.columns.iter().filter(|mapped| mapped.required).map(|mapped| mapped.column.as_str());
+    required.find(|column| table.is_regular(column)).ok_or_else(|| {
+        let message =
+            format!("all columns that an event of {} must have are parts of its key", table.quoted());
+        let help = "a key has no time of writing; map `payload` to another column, or leave the snapshot out";
+        refused(vec![Problem::new("/snapshot", message).help(help)])
+    })
+}
+
+fn whole(
+    column: Option<Result<RawColumn<'_, '_>, scylla::errors::DeserializationError>>,
+) -> Result<Option<i64>, Error> {
+    let column = column.ok_or_else(|| misshapen("a column is missing"))?.map_err(shape)?;
+    let Some(slice) = column.slice else { return Ok(None) };
+    let bytes = slice.as_slice().try_into().map_err(|_| misshapen("a number does not have 8 bytes"))?;
+    Ok(Some(i64::from_be_bytes(bytes)))
+}
+
+fn misshapen(what: &str) -> Error {
+    Error::new(ErrorKind::Bug, format!("a row of the table has an unexpected shape: {what}"))
+        .advice("please report it with the version of ScyllaDB")
+}
