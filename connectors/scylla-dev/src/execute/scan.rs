@@ -50,7 +50,7 @@ const UNPAGED_BYTES: usize = 100 << 20;
 /// How a scan ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// There is another row.
+    /// The page is full: there may be another row.
     More,
     Done,
 }
@@ -147,7 +147,8 @@ impl Scan<'_> {
         rest.filter(|range| !range.is_empty()).collect()
     }
 
-    /// Shows the row if it passes; breaks when there is no room for it.
+    /// Shows the row if it passes; breaks when the page is full, without a look for what follows, as ScyllaDB does: a
+    /// last page that is full is followed by an empty one.
     fn visit(&mut self, here: &mut Here<'_, '_>, row: Option<&LiveRow<'_>>) -> ControlFlow<()> {
         let context = RowContext {
             table: &self.plan.table,
@@ -160,9 +161,6 @@ impl Scan<'_> {
             Ok(true) => {}
             Ok(false) => return ControlFlow::Continue(()),
             Err(error) => return self.fail(error),
-        }
-        if self.is_full() {
-            return ControlFlow::Break(());
         }
         if let Err(error) = self.output.add(self.plan, &self.env, &context) {
             return self.fail(error);
@@ -178,6 +176,7 @@ impl Scan<'_> {
         }
         if self.is_full() {
             self.remember(here, row);
+            return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
     }

@@ -36,10 +36,12 @@ pub(super) fn run(
             Targets::Tokens(key::token_range(lower.as_ref(), upper.as_ref(), env)?)
         }
     };
+    let ranges = key::clustering_ranges(&plan.table, &plan.clustering, env)?;
+    let page = page.filter(|page| rows_named(plan, &targets, ranges.len()).is_none_or(|rows| rows > *page));
     let mut scan = Scan {
         plan,
         env: *env,
-        ranges: key::clustering_ranges(&plan.table, &plan.clustering, env)?,
+        ranges,
         filters: filter::bind(&plan.filters, Nulls::Fail, env)?,
         limits: Limits {
             page: page.filter(|_| !all),
@@ -55,6 +57,17 @@ pub(super) fn run(
     let paging_state = scan.position.filter(|_| end == End::More).map(|position| position.encode());
     let body: RowsBody = scan.output.finish(plan, env, limit)?;
     Ok(Outcome::Rows(Rows { specs: Specs::clone(specs), body, paging_state }))
+}
+
+/// How many rows a statement can find that names each by its whole key: if they fit on a page, it has no pages.
+fn rows_named(plan: &Select, targets: &Targets, places: usize) -> Option<usize> {
+    let columns = plan.table.clustering_columns;
+    match targets {
+        Targets::Keys(keys) if columns > 0 && plan.clustering.prefix.len() == columns => {
+            Some(keys.len() * places)
+        }
+        _ => None,
+    }
 }
 
 fn limit_of_partition(plan: &Select, env: &Env<'_>) -> Result<u32, DbError> {

@@ -42,7 +42,7 @@ impl ParseError {
 }
 
 /// Terms and types nest no deeper than this, so that no text can exhaust the stack.
-const MAX_DEPTH: usize = 50;
+const MAX_DEPTH: usize = 100;
 
 struct Parser<'text> {
     text: &'text str,

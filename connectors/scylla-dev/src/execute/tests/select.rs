@@ -157,3 +157,15 @@ fn bound_lists_and_limits() {
     let sorted = db.execute("SELECT v FROM t WHERE k IN (1, 2) ORDER BY a DESC", &[], &paged);
     assert!(sorted.expect_err("pages of sorted partitions").message.starts_with("Cannot page queries"));
 }
+
+#[test]
+fn values_nest_as_deeply_as_the_suites_of_drivers_do() {
+    let wrap = |depth: usize, open: &str, core: &str, close: &str| {
+        format!("{}{core}{}", open.repeat(depth), close.repeat(depth))
+    };
+    let typ = wrap(32, "frozen<tuple<", "int", ">>");
+    let db = Database::new(&[&format!("CREATE TABLE n (k int PRIMARY KEY, v {typ})")]);
+    db.run(&format!("INSERT INTO n (k, v) VALUES (1, {})", wrap(32, "(", "7", ")")));
+    let found = db.rows(&format!("SELECT k FROM n WHERE v = {} ALLOW FILTERING", wrap(32, "(", "7", ")")));
+    assert_eq!(found, "1");
+}

@@ -20,15 +20,22 @@ pub(super) fn timestamp(text: &str) -> Result<i64, DbError> {
 }
 
 fn parse_timestamp(text: &str) -> Option<i64> {
-    let (date, rest) = text.split_once(['T', 't', ' ']).unwrap_or((text, ""));
-    let (time, zone) = match rest.find(['Z', 'z', '+', '-', ' ', 'U']) {
-        Some(at) => rest.split_at(at),
-        None => (rest, ""),
+    let (date, rest) = text.split_at(end_of_date(text)?);
+    let (time, zone) = match rest.strip_prefix(['T', 't', ' ']) {
+        Some(rest) => rest.split_at(rest.find(['Z', 'z', '+', '-', ' ', 'U', 'G']).unwrap_or(rest.len())),
+        None => ("", rest),
     };
     let time = if time.is_empty() { Time::midnight() } else { parse_time(time)? };
     let days = parse_days(date)?;
     let seconds = days * 86_400 + seconds_of(time) - parse_offset(zone.trim())?;
     Some(seconds * 1_000 + i64::from(time.millisecond()))
+}
+
+/// A zone may follow at once: `2024-01-31+0000`.
+fn end_of_date(text: &str) -> Option<usize> {
+    let (day, _) = text.char_indices().skip(1).filter(|(_, character)| *character == '-').nth(1)?;
+    let digits = text[day + 1..].find(|character: char| !character.is_ascii_digit());
+    Some(digits.map_or(text.len(), |digits| day + 1 + digits))
 }
 
 /// Seconds by which a zone is ahead.
