@@ -9,3 +9,4 @@ mod machine;
 mod poison;
 mod scale;
 mod sinks;
+mod takeover;

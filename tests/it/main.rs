@@ -12,6 +12,7 @@ mod fulfilment;
 mod generator;
 mod harness;
 mod late;
+mod offsets;
 mod operate;
 mod outbox;
 mod outside;

@@ -8,7 +8,7 @@ use weir_host::stop::Stop;
 use weir_host::telemetry::logs;
 
 use crate::builtin;
-use crate::commands::{connectors, dlq, operate, run, schema, validate};
+use crate::commands::{connectors, dlq, offsets, operate, run, schema, validate};
 #[cfg(feature = "dev")]
 use crate::dev;
 use crate::exit::Exit;
@@ -36,6 +36,7 @@ pub(crate) enum Command {
     /// Build tasks anew at once, whatever they wait for.
     Restart(operate::Args),
     Dlq(dlq::Args),
+    Offsets(offsets::Args),
     Validate(validate::Args),
     Schema(schema::Args),
     Connectors(connectors::Args),
@@ -47,7 +48,7 @@ impl Cli {
         match &self.command {
             #[cfg(feature = "dev")]
             Command::Dev(args) if !args.json => Some("warn,scylla=error,librdkafka=error"),
-            Command::Dlq(_) => Some("warn,scylla=error,librdkafka=error"),
+            Command::Dlq(_) | Command::Offsets(_) => Some("warn,scylla=error,librdkafka=error"),
             _ => None,
         }
     }
@@ -78,6 +79,7 @@ impl Command {
             Self::Resume(args) => operate::run(orders::Command::Resume, args, lookup, stop).await,
             Self::Restart(args) => operate::run(orders::Command::Restart, args, lookup, stop).await,
             Self::Dlq(args) => dlq::run(args, &registry, lookup, stop).await,
+            Self::Offsets(args) => offsets::run(args, &registry, lookup, stop).await,
             Self::Validate(args) => Ok(validate::run(&args, &registry, lookup)),
             Self::Schema(args) => Ok(schema::run(&args, &registry)),
             Self::Connectors(args) => Ok(connectors::run(&args, &registry)),

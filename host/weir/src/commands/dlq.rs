@@ -13,6 +13,7 @@ use weir_host::config::Lookup;
 use weir_host::registry::Registry;
 use weir_host::stop::Stop;
 
+use super::failed;
 use crate::exit::Exit;
 
 /// Look at dead letters, send them once more, or remove them.
@@ -47,7 +48,7 @@ pub(crate) async fn run(
         Command::Purge(args) => purge::run(args, registry, lookup).await,
     };
     match done {
-        Err(error) => place::failed(error),
+        Err(error) => failed(error),
         done => done,
     }
 }

@@ -10,7 +10,7 @@ use weir_host::config::{self, Lookup, PipelineConfig};
 use weir_host::registry::Registry;
 use weir_sdk::dead_letter::{DeadLetter, Id};
 use weir_sdk::metrics::Metrics;
-use weir_sdk::{Checkpoint, Context, Error, ErrorKind, Origin, Room, SourceFactory, TaskId, Timestamp};
+use weir_sdk::{Checkpoint, Context, Error, Origin, Room, SourceFactory, TaskId, Timestamp};
 
 use super::filter::Filter;
 use crate::exit::Exit;
@@ -236,22 +236,6 @@ fn fitting(entries: &[Entry], bytes: usize) -> usize {
         sum <= bytes
     });
     fits.count().max(1).min(entries.len())
-}
-
-/// A far side that does not do its part ends the command with its reason; the code tells a wrong configuration apart.
-pub(super) fn failed(error: anyhow::Error) -> anyhow::Result<Exit> {
-    let kind = error.downcast_ref::<Error>().map(Error::kind);
-    match kind {
-        Some(ErrorKind::Config | ErrorKind::Auth) => {
-            output::error(&error);
-            Ok(Exit::Configuration)
-        }
-        Some(_) => {
-            output::error(&error);
-            Ok(Exit::Failed)
-        }
-        None => Err(error),
-    }
 }
 
 #[cfg(test)]

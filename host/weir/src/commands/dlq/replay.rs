@@ -26,8 +26,9 @@ use weir_sdk::{CheckpointStore, Error, ErrorKind};
 use self::lazy::Lazy;
 use self::letters::{Letters, NoCheckpoints};
 use super::filter::Filter;
-use super::place::{Entry, Place, PlaceArgs, failed};
+use super::place::{Entry, Place, PlaceArgs};
 use super::purge;
+use crate::commands::failed;
 use crate::exit::Exit;
 use crate::output;
 
