@@ -7,6 +7,7 @@ mod database;
 mod kafka;
 mod machine;
 mod poison;
+mod projections;
 mod scale;
 mod sinks;
 mod takeover;

@@ -18,6 +18,6 @@ pub(crate) use certificates::Authority;
 pub(crate) use database::Database;
 pub(crate) use kafka::{Kafka, free_port};
 pub(crate) use matrix::{Fault, Outcome};
-pub(crate) use process::{Weir, figure, get, task, written};
+pub(crate) use process::{Weir, figure, figure_of, get, task, written};
 pub(crate) use proxy::Proxy;
 pub(crate) use reader::{Read, count, read_topic, until};

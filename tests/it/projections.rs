@@ -31,8 +31,8 @@ pub(crate) fn place(database: &Database, orders: u64, seed: u64) {
 
 /// An order as `order_read_model` shows it.
 #[derive(Debug, PartialEq, scylla::DeserializeRow)]
-struct Shown {
-    order_id: Uuid,
+pub(crate) struct Shown {
+    pub(crate) order_id: Uuid,
     customer_id: Uuid,
     status: String,
     items: String,
@@ -44,12 +44,19 @@ struct Shown {
     version: i64,
 }
 
+impl Shown {
+    /// As the lists show it.
+    pub(crate) fn listed(&self) -> Listed {
+        (self.order_id, self.customer_id, self.status.clone(), self.total_cents)
+    }
+}
+
 const SHOWN: &str = "SELECT order_id, customer_id, status, items, item_count, total_cents, tracking_number, signature, \
                      cancel_reason, version FROM orders_ks.order_read_model";
 
 /// Each order as its own history tells it, read from the event store: what the last event says, and what earlier ones
 /// said and it does not.
-async fn told(session: &Session) -> Vec<Shown> {
+pub(crate) async fn told(session: &Session) -> Vec<Shown> {
     let select = "SELECT aggregate_id, sequence_number, event_data FROM orders_ks.event_store";
     let answer = session.query_unpaged(select, ()).await.unwrap().into_rows_result().unwrap();
     let mut orders = BTreeMap::<Uuid, (i64, BTreeMap<String, Value>)>::new();
@@ -80,7 +87,8 @@ async fn told(session: &Session) -> Vec<Shown> {
 /// Each order as the read model shows it.
 async fn shown(session: &Session) -> Vec<Shown> {
     let answer = session.query_unpaged(SHOWN, ()).await.unwrap().into_rows_result().unwrap();
-    let mut rows: Vec<Shown> = answer.rows::<Shown>().unwrap().map(Result::unwrap).collect();
+    // A row whose first event has not come yet lacks what that one says.
+    let mut rows: Vec<Shown> = answer.rows::<Shown>().unwrap().filter_map(Result::ok).collect();
     for row in &mut rows {
         row.items = serde_json::from_str::<Value>(&row.items).unwrap().to_string();
     }
@@ -88,10 +96,10 @@ async fn shown(session: &Session) -> Vec<Shown> {
     rows
 }
 
-type Listed = (Uuid, Uuid, String, i64);
+pub(crate) type Listed = (Uuid, Uuid, String, i64);
 
 /// Each order as one of the lists shows it, sorted by order.
-async fn listed(session: &Session, table: &str) -> Vec<Listed> {
+pub(crate) async fn listed(session: &Session, table: &str) -> Vec<Listed> {
     let select = format!("SELECT order_id, customer_id, status, total_cents FROM orders_ks.{table}");
     let answer = session.query_unpaged(select, ()).await.unwrap().into_rows_result().unwrap();
     let mut rows: Vec<Listed> = answer.rows().unwrap().map(Result::unwrap).collect();
@@ -106,8 +114,7 @@ pub(crate) fn projected(database: &Database) -> usize {
             let (told, shown) = (told(session).await, shown(session).await);
             let lists =
                 [listed(session, "orders_by_customer").await, listed(session, "orders_by_status").await];
-            let listed = |row: &Shown| (row.order_id, row.customer_id, row.status.clone(), row.total_cents);
-            let wanted: Vec<_> = told.iter().map(listed).collect();
+            let wanted: Vec<_> = told.iter().map(Shown::listed).collect();
             (shown == told && lists.iter().all(|list| *list == wanted)).then_some(told.len())
         })
     };
@@ -144,4 +151,50 @@ fn three_tables_follow_the_event_store_over_a_kill_and_a_replay_from_the_beginni
     all_written(&database, &mut weir);
     assert_eq!(projected(&database), 80);
     assert_eq!(times(), before);
+}
+
+const GUIDE: &str = include_str!("../../docs/projections.md");
+
+/// The first block of this language.
+fn block(language: &str) -> &'static str {
+    let (_, rest) = GUIDE.split_once(&format!("```{language}\n")).unwrap();
+    rest.split_once("```").unwrap().0
+}
+
+#[test]
+fn the_guide_names_every_key_and_its_example_runs() {
+    let schema = schemars::schema_for!(weir_scylla::projection::ProjectionConfig);
+    for key in schema.get("properties").unwrap().as_object().unwrap().keys() {
+        assert!(GUIDE.contains(&format!("`{key}`")), "docs/projections.md says nothing of `{key}`");
+    }
+    let (database, folder) = (Database::start(), tempfile::tempdir().unwrap());
+    let keyspace = format!("bank_{}", std::process::id());
+    let replication = "{'class': 'NetworkTopologyStrategy', 'replication_factor': 1}";
+    database.execute(&format!("CREATE KEYSPACE {keyspace} WITH replication = {replication}"));
+    for table in block("sql").split_terminator(";\n") {
+        database.execute(&table.replace("TABLE ", &format!("TABLE {keyspace}.")));
+    }
+    let file = folder.path().join("bank.yaml");
+    let text = block("yaml").replace("keyspace: bank", &format!("keyspace: {keyspace}"));
+    std::fs::write(&file, text).unwrap();
+
+    let (kept, closed) = (Uuid::new_v4(), Uuid::new_v4());
+    let opened = r#"{"owner": "Ann", "branch": "Ulm", "tags": ["new", "vip"]}"#;
+    let moved = r#"{"branch": "Bonn", "previous_branch": "Ulm", "balance_cents": 900}"#;
+    database.tell(kept, 1, "AccountOpened", opened);
+    database.tell(kept, 2, "Deposited", r#"{"branch": "Ulm", "balance_cents": 900}"#);
+    database.tell(kept, 3, "AccountMoved", moved);
+    database.tell(closed, 1, "AccountOpened", opened);
+    database.tell(closed, 2, "AccountClosed", r#"{"branch": "Ulm"}"#);
+    let mut weir = Weir::run(&[&file], &folder.path().join("data"), &[("SCYLLA_NODES", database.address())]);
+    let http = weir.http();
+    for sink in ["accounts", "accounts-by-branch"] {
+        until(sink, LIMIT, || (written(http, sink) >= 5.0).then_some(()));
+    }
+    let select = format!("SELECT account_id, owner, branch, balance_cents, tags FROM {keyspace}.accounts");
+    type Account = (Uuid, String, String, i64, Vec<String>);
+    let accounts: Vec<Account> = database.rows(&select);
+    assert_eq!(accounts, [(kept, "Ann".into(), "Bonn".into(), 900, vec!["new".into(), "vip".into()])]);
+    let select = format!("SELECT branch, account_id, balance_cents FROM {keyspace}.accounts_by_branch");
+    assert_eq!(database.rows::<(String, Uuid, i64)>(&select), [("Bonn".to_owned(), kept, 900)]);
 }

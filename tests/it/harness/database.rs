@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
+use scylla::deserialize::row::DeserializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
-use weir_event_store::EventStore;
+use weir_event_store::{Clock, EventStore, Options};
 use weir_orders::{Load, LoadOptions, Written};
 use weir_scylla_dev::ScyllaDev;
 
@@ -109,14 +110,33 @@ impl Database {
 
     /// The event store of the orders, as an application opens it.
     pub(crate) fn store(&self) -> EventStore {
-        let opened = EventStore::open(self.session.clone(), weir_orders::store_options());
-        self.runtime.block_on(opened).unwrap()
+        self.store_of(Clock::system())
+    }
+
+    /// The event store of a writer with this clock.
+    pub(crate) fn store_of(&self, clock: Clock) -> EventStore {
+        let options = Options { clock, ..weir_orders::store_options() };
+        self.runtime.block_on(EventStore::open(self.session.clone(), options)).unwrap()
     }
 
     /// What a `SELECT count(*)` counts.
     pub(crate) fn count(&self, statement: &str) -> i64 {
         let answer = self.runtime.block_on(self.session.query_unpaged(statement, &[])).unwrap();
         answer.into_rows_result().unwrap().single_row::<(i64,)>().unwrap().0
+    }
+
+    /// Every row of an answer.
+    pub(crate) fn rows<R: for<'r> DeserializeRow<'r, 'r>>(&self, statement: &str) -> Vec<R> {
+        self.with(async |session| {
+            let answer = session.query_unpaged(statement, &[]).await.unwrap().into_rows_result().unwrap();
+            answer.rows::<R>().unwrap().map(Result::unwrap).collect()
+        })
+    }
+
+    /// Writes one event of this type.
+    pub(crate) fn tell(&self, aggregate: Uuid, number: i64, event_type: &str, payload: &str) {
+        let values = (aggregate, number, Uuid::new_v4(), Uuid::new_v4(), event_type, payload);
+        self.runtime.block_on(self.session.execute_unpaged(&self.insert, &values)).unwrap();
     }
 
     /// Writes events `numbers` of this aggregate, one after the other.

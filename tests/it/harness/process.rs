@@ -134,8 +134,12 @@ pub(crate) fn task(address: SocketAddr, sink: &str) -> Value {
 
 /// How many records this sink has written, as `/metrics` shows it.
 pub(crate) fn written(address: SocketAddr, sink: &str) -> f64 {
+    figure_of(address, "weir_sink_records_written_total", sink).unwrap_or_default()
+}
+
+/// The figure of this name that this sink has at `/metrics`.
+pub(crate) fn figure_of(address: SocketAddr, name: &str, sink: &str) -> Option<f64> {
     let (text, label) = (get(address, "/metrics").1, format!("sink=\"{sink}\""));
-    let mut lines = text.lines().filter(|line| line.starts_with("weir_sink_records_written_total{"));
-    let line = lines.find(|line| line.contains(&label));
-    line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+    let mut lines = text.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+    lines.find(|line| line.contains(&label))?.rsplit(' ').next()?.parse().ok()
 }
