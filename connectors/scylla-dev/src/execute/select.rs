@@ -37,7 +37,7 @@ pub(super) fn run(
         }
     };
     let ranges = key::clustering_ranges(&plan.table, &plan.clustering, env)?;
-    let page = page.filter(|page| rows_named(plan, &targets, ranges.len()).is_none_or(|rows| rows > *page));
+    let page = page.filter(|_| !one_row_at_most(plan, &targets, ranges.len(), per_partition));
     let mut scan = Scan {
         plan,
         env: *env,
@@ -59,15 +59,12 @@ pub(super) fn run(
     Ok(Outcome::Rows(Rows { specs: Specs::clone(specs), body, paging_state }))
 }
 
-/// How many rows a statement can find that names each by its whole key: if they fit on a page, it has no pages.
-fn rows_named(plan: &Select, targets: &Targets, places: usize) -> Option<usize> {
+/// Whether a statement asks one partition for no more than a row; then it has no pages.
+fn one_row_at_most(plan: &Select, targets: &Targets, places: usize, per_partition: u32) -> bool {
     let columns = plan.table.clustering_columns;
-    match targets {
-        Targets::Keys(keys) if columns > 0 && plan.clustering.prefix.len() == columns => {
-            Some(keys.len() * places)
-        }
-        _ => None,
-    }
+    let one_place = columns > 0 && plan.clustering.prefix.len() == columns && places <= 1;
+    matches!(targets, Targets::Keys(keys) if keys.len() <= 1)
+        && (one_place || plan.distinct || per_partition == 1)
 }
 
 fn limit_of_partition(plan: &Select, env: &Env<'_>) -> Result<u32, DbError> {

@@ -63,8 +63,10 @@ fn a_full_page_may_be_the_last() {
     let db = filled();
     assert_eq!(pages(&db, "SELECT c FROM t WHERE k = 6", 3, |_| {}), ["0 | 1 | 2", "3 | 4 | 5", ""]);
     assert_eq!(pages(&db, "SELECT c FROM t WHERE k = 6 LIMIT 6", 3, |_| {}), ["0 | 1 | 2", "3 | 4 | 5"]);
-    assert_eq!(pages(&db, "SELECT c FROM t WHERE k = 6 AND c IN (1, 2)", 2, |_| {}), ["1 | 2"]);
-    assert_eq!(pages(&db, "SELECT c FROM t WHERE k = 6 AND c IN (1, 2)", 1, |_| {}), ["1", "2", ""]);
+    assert_eq!(pages(&db, "SELECT c FROM t WHERE k = 6 AND c IN (1, 2)", 2, |_| {}), ["1 | 2", ""]);
+    assert_eq!(pages(&db, "SELECT c FROM t WHERE k = 6 AND c = 1", 1, |_| {}), ["1"]);
+    assert_eq!(pages(&db, "SELECT c FROM t WHERE k = 6 PER PARTITION LIMIT 1", 1, |_| {}), ["0"]);
+    assert_eq!(pages(&db, "SELECT DISTINCT k FROM t WHERE k = 6", 1, |_| {}), ["6"]);
     assert_eq!(pages(&db, "SELECT c FROM t WHERE k = 99", 3, |_| {}), [""]);
 }
 
