@@ -8,6 +8,7 @@ mod aggregate;
 mod batch;
 mod change;
 mod conditional;
+mod consistency;
 mod describe;
 pub(crate) mod filter;
 pub(crate) mod functions;
@@ -50,6 +51,7 @@ pub fn run(
     let reads = matches!(prepared.plan, Plan::Select(_));
     let null_keys = if reads { NullKeys::MatchNothing } else { NullKeys::Refused };
     let env = Env { values, now: store.clock().micros(), null_keys };
+    consistency::check(store, &prepared.plan, options)?;
     timeout::check(prepared, &env)?;
     match &prepared.plan {
         Plan::Select(plan) => select::run(store, plan, &prepared.result, &env, options),
@@ -93,6 +95,7 @@ pub fn run_batch(
         timeout::check(prepared, &env)?;
         parts.push(batch::Part { plan, env });
     }
+    consistency::check_writes(store, parts.iter().map(|part| part.plan), options)?;
     batch::run(store, &parts, options.timestamp)
 }
 

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use scylla_cql::Consistency;
 use scylla_cql::frame::response::result::ColumnSpec;
 
 /// Columns of a result or of bind markers; shared with the prepared statement.
@@ -42,6 +43,10 @@ pub struct QueryOptions {
     pub paging_state: Option<Bytes>,
     /// The client's default write timestamp, microseconds.
     pub timestamp: Option<i64>,
+    /// How many replicas must answer.
+    pub consistency: Consistency,
+    /// The same for the agreement on a condition.
+    pub serial_consistency: Option<Consistency>,
 }
 
 /// What a batch of the protocol promises.

@@ -3,6 +3,7 @@ mod anything;
 mod captured;
 mod collections;
 mod conditional;
+mod consistency;
 mod converges;
 mod database;
 mod describe;

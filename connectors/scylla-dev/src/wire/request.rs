@@ -56,7 +56,7 @@ pub(super) fn text(rest: &mut &[u8]) -> Result<String, DbError> {
 
 /// Reads what follows the statement; `body` is what `rest` is a part of.
 pub(super) fn parameters(body: &Bytes, rest: &mut &[u8]) -> Result<Parameters, DbError> {
-    types::read_consistency(rest).map_err(malformed)?;
+    let consistency = types::read_consistency(rest).map_err(malformed)?;
     let flags = types::read_byte(rest).map_err(malformed)?;
     let mut values = Values::Positional(Vec::new());
     if flags & VALUES != 0 {
@@ -68,7 +68,7 @@ pub(super) fn parameters(body: &Bytes, rest: &mut &[u8]) -> Result<Parameters, D
             Values::Positional(positional(body, rest, count)?)
         };
     }
-    let mut options = QueryOptions::default();
+    let mut options = QueryOptions { consistency, ..QueryOptions::default() };
     if flags & PAGE_SIZE != 0 {
         let size = types::read_int(rest).map_err(malformed)?;
         options.page_size = usize::try_from(size).ok().filter(|size| *size > 0);
@@ -92,8 +92,8 @@ pub(super) fn batch(body: &Bytes) -> Result<BatchRequest, DbError> {
     };
     let count = types::read_short(rest).map_err(malformed)?;
     let parts = (0..count).map(|_| part(body, rest)).collect::<Result<_, _>>()?;
-    types::read_consistency(rest).map_err(malformed)?;
-    let mut options = QueryOptions::default();
+    let consistency = types::read_consistency(rest).map_err(malformed)?;
+    let mut options = QueryOptions { consistency, ..QueryOptions::default() };
     let flags = types::read_byte(rest).map_err(malformed)?;
     read_tail(flags, rest, &mut options)?;
     Ok(BatchRequest { kind, parts, options })
@@ -116,7 +116,7 @@ fn part(body: &Bytes, rest: &mut &[u8]) -> Result<BatchPart, DbError> {
 
 fn read_tail(flags: u8, rest: &mut &[u8], options: &mut QueryOptions) -> Result<(), DbError> {
     if flags & SERIAL_CONSISTENCY != 0 {
-        types::read_short(rest).map_err(malformed)?;
+        options.serial_consistency = Some(types::read_consistency(rest).map_err(malformed)?);
     }
     if flags & TIMESTAMP != 0 {
         options.timestamp = Some(types::read_long(rest).map_err(malformed)?);

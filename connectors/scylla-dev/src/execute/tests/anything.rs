@@ -83,7 +83,7 @@ fn every_statement_gets_an_answer() {
         let Ok(prepared) = db.prepare(&text) else { return Ok(()) };
         let values = &values[..prepared.bind_specs().len().min(values.len())];
         let paging_state = (!state.is_empty()).then(|| bytes::Bytes::from(state));
-        let options = QueryOptions { page_size: Some(3), paging_state, timestamp: None };
+        let options = QueryOptions { page_size: Some(3), paging_state, ..QueryOptions::default() };
         answered.set(answered.get() + usize::from(db.execute(&text, values, &options).is_ok()));
         answered
             .set(answered.get() + usize::from(db.execute(&text, values, &QueryOptions::default()).is_ok()));

@@ -96,7 +96,7 @@ fn rows_may_change_between_pages() {
 fn foreign_paging_states_are_refused() {
     let db = filled();
     let paging_state = Some(bytes::Bytes::from_static(b"whatever this is, it is none"));
-    let options = QueryOptions { page_size: Some(2), paging_state, timestamp: None };
+    let options = QueryOptions { page_size: Some(2), paging_state, ..QueryOptions::default() };
     let error = db.execute("SELECT * FROM t", &[], &options).expect_err("a foreign state");
     assert_eq!(error.message, "Invalid value for the paging state");
 }
