@@ -7,6 +7,7 @@
 //!
 //! * [`time`], [`row`]: what a place in the log is
 //! * [`streams`], [`directory`]: which streams there are; [`statement`], [`fetch`], [`queue`]: from a query to rows that wait
+//! * [`slice`]: a window by time, where the order of streams is not enough
 //! * [`window`], [`pace`], [`clock`], [`server`]: how far and how often the front reads
 //! * [`visits`], [`visit`], [`unsettled`]: when to come back, and how a late row is told from a known one
 //! * [`progress`], [`token`]: what was emitted, and the checkpoint that says so
@@ -25,6 +26,7 @@ pub mod progress;
 pub mod queue;
 pub mod row;
 pub mod server;
+pub mod slice;
 pub mod statement;
 pub mod streams;
 pub mod table;
@@ -46,6 +48,7 @@ use figures::Figures;
 use front::{Front, Open};
 use progress::Progress;
 use queue::Queue;
+use slice::Slice;
 use statement::{Key, Row, Statement};
 use time::{Micros, micros};
 use visit::{Stage, Visit};
@@ -69,6 +72,7 @@ pub struct Reader {
     seat: Seat,
     progress: Progress,
     front: Front,
+    order: RowOrder,
     reading: Option<Queue>,
     visit: Option<Visit>,
     /// What failed last, and has not succeeded since.
@@ -99,6 +103,20 @@ pub struct Settings {
     pub confidence: Duration,
     /// The front looks this often while there is traffic.
     pub poll_interval: Duration,
+    /// The order of rows of different streams.
+    pub order: RowOrder,
+}
+
+/// In which order the rows of a window come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowOrder {
+    /// Those of each stream in its order.
+    OfStreams,
+    /// All by their time, in windows whose rows take at most so many bytes.
+    OfTimes {
+        /// The bytes.
+        memory: usize,
+    },
 }
 
 impl Reader {
@@ -112,6 +130,7 @@ impl Reader {
             seat,
             progress,
             front,
+            order: settings.order,
             reading: None,
             visit: None,
             trouble: Trouble::None,
@@ -156,7 +175,10 @@ impl Reader {
         let received = tokio::select! {
             biased;
             received = receive(&mut self.reading) => match received {
-                Ok(()) => self.check_unread().await,
+                Ok(()) => {
+                    self.halve_window();
+                    self.check_unread().await
+                }
                 Err(error) => Err(error),
             },
             received = advance(&mut self.visit, &mut self.progress) => received,
@@ -165,6 +187,16 @@ impl Reader {
         };
         self.trouble = if received.is_ok() { Trouble::None } else { Trouble::Reading };
         received
+    }
+
+    /// A window whose rows are more than can be sorted is read anew, as far as its middle.
+    fn halve_window(&mut self) {
+        if self.reading.as_ref().is_some_and(Queue::is_over)
+            && let Some(length) = self.progress.halve()
+        {
+            self.reading = None;
+            self.front.halved(length);
+        }
     }
 
     /// While rows are being received, what was not read of them may expire.
@@ -222,21 +254,24 @@ impl Reader {
         if self.progress.window().is_none() {
             self.progress.open(window, read.began());
         }
-        self.reading = Some(Queue::new(read.follow()));
+        self.reading = Some(match self.order {
+            RowOrder::OfStreams => Queue::new(read.follow()),
+            RowOrder::OfTimes { memory } => Queue::sorting(read.follow(), Slice::new(memory)),
+        });
         Ok(())
     }
 
     async fn open_visit(&mut self, cluster: &mut Cluster, shared: &Shared) -> Result<(), Error> {
+        let now = cluster.server.now();
         let served = shared.visit(|visit| {
-            let runs = self.progress.served(&visit.runs, visit.names.began());
+            let runs = self.progress.served(&visit.runs, visit.names.began(), now);
             (!runs.is_empty()).then_some(runs)
         });
         if let Some((visit, runs)) = served {
             self.visit = Some(Visit::of(visit, runs));
             return Ok(());
         }
-        let began = cluster.server.now();
-        let runs = self.progress.due(began);
+        let runs = self.progress.due(now);
         if runs.is_empty() {
             return Ok(());
         }
@@ -244,7 +279,7 @@ impl Reader {
         for run in &runs {
             parts.extend(cluster.streams.parts(time::begin(run.start), time::begin(run.end)).await?);
         }
-        let visit = shared.begin_visit(runs.clone(), parts, began);
+        let visit = shared.begin_visit(runs.clone(), parts, now);
         self.visit = Some(Visit::of(visit, runs));
         Ok(())
     }
@@ -286,7 +321,7 @@ async fn advance(visit: &mut Option<Visit>, progress: &mut Progress) -> Result<(
     match stage {
         Stage::Names(names, found) => match names.next().await? {
             Some(page) => page.rows.iter().for_each(|key| {
-                if runs.iter().any(|run| run.contains(&key.id.bucket())) {
+                if visits::within(runs, key.id.bucket()) {
                     found.meet(page.part, key, progress);
                 }
             }),

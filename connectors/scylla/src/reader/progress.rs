@@ -30,6 +30,8 @@ pub struct Progress {
     next_chunk: u64,
     /// Ids of this batch.
     new_ids: Vec<(Bucket, u64)>,
+    /// Rows of the batch that share their time, and more of it may follow.
+    tied: Vec<(RowId, Kept)>,
     saved: Main,
     saved_parts: BTreeSet<u64>,
     /// Parts of this run are numbered from here, so that they do not replace those of an earlier one.
@@ -94,6 +96,7 @@ impl Progress {
             next_chunk: chunks.keys().last().map_or(0, |last| last + 1),
             chunks,
             new_ids: Vec::new(),
+            tied: Vec::new(),
             saved: main,
             first_part: parts.iter().max().map_or(0, |last| last + 1),
             saved_parts: parts.into_iter().collect(),
@@ -147,10 +150,38 @@ impl Progress {
     pub fn emit(&mut self, part: u64, row: &RowId, kept: Kept) {
         if let Some(open) = &mut self.open {
             let part = open.parts.entry(part).or_default();
-            part.places.insert(row.stream, row.place);
+            let place = part.places.entry(row.stream).or_insert(row.place);
+            *place = row.place.max(*place);
             part.changed = true;
         }
         self.keep(row, kept);
+    }
+
+    /// A row of the open window is in the batch, and every row of the window that was written before it is in this
+    /// batch or an earlier one. Rows of one time come in any order, so it counts once the next time begins.
+    pub fn emit_by_time(&mut self, row: &RowId, kept: Kept) {
+        if self.tied.last().is_some_and(|(last, _)| last.micros() != row.micros()) {
+            self.count_tied();
+        }
+        self.tied.push((*row, kept));
+    }
+
+    fn count_tied(&mut self) {
+        for (row, kept) in std::mem::take(&mut self.tied) {
+            self.emit(0, &row, kept);
+        }
+    }
+
+    /// Gives up the second half of the open window, of which nothing was emitted. Returns its length before; `None`
+    /// where it cannot be halved.
+    pub fn halve(&mut self) -> Option<Micros> {
+        let open = self.open.as_mut().filter(|open| open.before.is_empty() && open.parts.is_empty())?;
+        let length = open.window.to - open.window.from;
+        if length < 2 {
+            return None;
+        }
+        open.window.to = open.window.from + length / 2;
+        Some(length)
     }
 
     /// A late row is in the batch.
@@ -172,6 +203,7 @@ impl Progress {
 
     /// Every row of the open window is in this batch or an earlier one.
     pub fn close(&mut self) {
+        self.count_tied();
         if let Some(open) = self.open.take() {
             self.cut = open.window.to;
             self.fresh = None;
@@ -183,9 +215,9 @@ impl Progress {
         self.visits.due(now, self.cut)
     }
 
-    /// What a visit of these seconds, begun by anybody at `began`, does for us.
-    pub fn served(&self, by: &[Range<Bucket>], began: Now) -> Vec<Range<Bucket>> {
-        self.visits.served(by, began, self.cut)
+    /// What a visit of these seconds, begun by anybody at `began`, does for us; empty when a visit of our own is better.
+    pub fn served(&self, by: &[Range<Bucket>], began: Now, now: Now) -> Vec<Range<Bucket>> {
+        self.visits.served(by, began, now, self.cut)
     }
 
     /// Is this row, met by a visit, a known one? Asked only of seconds that are no sums.
@@ -224,6 +256,7 @@ impl Progress {
         }
         self.cut = now.saturating_sub(unseen).saturating_sub(self.visits.last_age()).max(oldest);
         self.open = None;
+        self.tied.clear();
         self.visits.forget_from(bucket(self.cut));
         self.forget_settled();
         true

@@ -51,26 +51,37 @@ impl Visits {
 
     /// The seconds to visit now, in runs; empty until it is worth a query. Only whole seconds before `front` count.
     pub fn due(&self, now: Now, front: Micros) -> Vec<Range<Bucket>> {
-        let behind = ..bucket(front);
-        let urgent = self.waiting.range(behind).any(|(second, next)| {
-            next.is_none_or(|next| now.age(*second) >= self.ages[next] + self.ages[next] / 10)
-        });
-        if !urgent {
+        if self.urgent(now, front).next().is_none() {
             return Vec::new();
         }
         runs(self.ready(now, front))
     }
 
-    /// What a visit of these seconds, begun at `began`, does for us, in runs: it may be somebody else's.
-    pub fn served(&self, by: &[Range<Bucket>], began: Now, front: Micros) -> Vec<Range<Bucket>> {
-        runs(self.ready(began, front).filter(|second| by.iter().any(|run| run.contains(second))))
+    /// What a visit that was begun before now does for us, in runs; empty unless it does all that is urgent, or nobody
+    /// would see to the rest.
+    pub fn served(&self, by: &[Range<Bucket>], began: Now, now: Now, front: Micros) -> Vec<Range<Bucket>> {
+        let served = runs(self.ready(began, front).filter(|second| within(by, *second)));
+        let enough = self.urgent(now, front).all(|second| within(&served, second));
+        if enough { served } else { Vec::new() }
+    }
+
+    /// What is as late as may be.
+    fn urgent(&self, now: Now, front: Micros) -> impl Iterator<Item = Bucket> {
+        self.behind(front)
+            .filter(move |(second, next)| {
+                next.is_none_or(|next| now.age(*second) >= self.ages[next] + self.ages[next] / 10)
+            })
+            .map(|(second, _)| second)
     }
 
     fn ready(&self, now: Now, front: Micros) -> impl Iterator<Item = Bucket> {
-        let behind = self.waiting.range(..bucket(front));
-        behind
-            .filter(move |(second, next)| next.is_none_or(|next| now.age(**second) >= self.ages[next]))
-            .map(|(second, _)| *second)
+        self.behind(front)
+            .filter(move |(second, next)| next.is_none_or(|next| now.age(*second) >= self.ages[next]))
+            .map(|(second, _)| second)
+    }
+
+    fn behind(&self, front: Micros) -> impl Iterator<Item = (Bucket, Option<usize>)> {
+        self.waiting.range(..bucket(front)).map(|(second, next)| (*second, *next))
     }
 
     /// A visit that began at `began` is over, late rows and all.
@@ -113,6 +124,11 @@ impl Visits {
     pub fn last_age(&self) -> Micros {
         self.ages[self.ages.len() - 1]
     }
+}
+
+/// Is this second in one of the runs?
+pub fn within(runs: &[Range<Bucket>], second: Bucket) -> bool {
+    runs.iter().any(|run| run.contains(&second))
 }
 
 fn runs(seconds: impl Iterator<Item = Bucket>) -> Vec<Range<Bucket>> {

@@ -142,7 +142,16 @@ impl Place {
 
     /// Opens one of these sources.
     pub(crate) async fn seat(&self, sources: &dyn SourceFactory, resume: Checkpoint) -> Tail {
-        self.take(sources, context(), self.config(), resume).await.unwrap()
+        self.seat_with(sources, self.config(), resume).await.unwrap()
+    }
+
+    pub(crate) async fn seat_with(
+        &self,
+        sources: &dyn SourceFactory,
+        config: Value,
+        resume: Checkpoint,
+    ) -> Result<Tail, Error> {
+        self.take(sources, context(), config, resume).await
     }
 
     async fn take(
