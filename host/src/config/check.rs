@@ -116,7 +116,10 @@ fn connectors(file: &Value, registry: &Registry) -> Vec<Problem> {
         let found = registry.sink(name).map(|factory| factory.check(config));
         problems.extend(placed(found, "/dead_letter", "connector"));
     }
-    if let Some((name, config)) = file.get("checkpoint").and_then(|store| block(store, "store")) {
+    if let Some(block) = file.get("checkpoint").filter(|block| block.is_object())
+        && let Some(name) = block.get("store").map_or(Some(FILE_STORE), Value::as_str)
+    {
+        let config = block.get("config").unwrap_or(&Value::Null);
         problems.extend(placed(store(name, config, registry), "/checkpoint", "store"));
     }
     problems

@@ -6,6 +6,7 @@ mod odd;
 mod problems;
 mod references;
 mod schemas;
+mod stores;
 
 use std::path::PathBuf;
 

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use weir_redpanda_dev::RedpandaDev;
 use weir_sdk::metrics::Metrics;
 use weir_sdk::testing::contract::{self, Disturbance, SourceFixture};
-use weir_sdk::testing::{RecordExt, numbered, tombstone};
+use weir_sdk::testing::{RecordExt, numbered, record, tombstone};
 use weir_sdk::{
-    Checkpoint, Context, Error, ErrorKind, Origin, Record, Room, Source, SourceFactory, TaskId, async_trait,
+    Checkpoint, Context, Error, ErrorKind, Origin, Record, Room, Source, SourceFactory, TaskId, Timestamp,
+    To, async_trait,
 };
 
 use crate::far_side;
@@ -190,4 +191,24 @@ async fn the_run_at_the_begin_is_taken_out() {
     assert_eq!(place.all().await.len(), 20 - firsts.len());
     assert_eq!(purge(all.iter().map(origin).collect()).await, 20 - firsts.len());
     assert!(place.all().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_is_sent_to_the_begin_the_end_or_a_time() {
+    let at = |record: Record, second: i64| Record { timestamp: Timestamp(second * 1_000_000), ..record };
+    let records: Vec<_> =
+        (0..9).map(|n| at(record("key", &n.to_string()), 1_700_000_000 + i64::from(n))).collect();
+    let place = Place::with(records).await;
+    let to = async |to: To| {
+        let start = factory().seek(place.config(&json!({})), to, context()).await.unwrap();
+        assert_eq!(start.checkpoint.len(), 3, "every partition has a place of its own");
+        let source = place.open_with(json!({"until": "end"}), start.checkpoint.clone()).await.unwrap();
+        assert_eq!(source.start().identity, start.identity);
+        rest(source).await.len()
+    };
+    assert_eq!(to(To::Earliest).await, 9);
+    assert_eq!(to(To::Latest).await, 0);
+    assert_eq!(to(To::At(Timestamp(1_700_000_005 * 1_000_000))).await, 4);
+    assert_eq!(to(To::At(Timestamp(1_600_000_000 * 1_000_000))).await, 9);
+    assert_eq!(to(To::At(Timestamp(1_800_000_000 * 1_000_000))).await, 0);
 }

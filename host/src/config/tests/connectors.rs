@@ -1,4 +1,4 @@
-//! A source, a sink and a transform with configurations like real ones; they are checked and never opened.
+//! A source, a sink, a transform and a checkpoint store with configurations like real ones; they are checked and never opened.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use weir_sdk::config::{ByteSize, Endpoint, HumanDuration, Problem, Secret};
 use weir_sdk::{
-    Checkpoint, Context, Error, ErrorKind, Sink, SinkConnector, Source, SourceConnector, Transform,
-    TransformConnector, async_trait, connector,
+    Checkpoint, CheckpointStore, Context, Error, ErrorKind, Sink, SinkConnector, Source, SourceConnector,
+    StoreConnector, Transform, TransformConnector, async_trait, connector,
 };
 
 use crate::registry::Registry;
@@ -17,7 +17,31 @@ pub(super) fn registry() -> Registry {
     registry.add_source(connector::source(Clock)).expect("the first of its name");
     registry.add_sink(connector::sink(Broker)).expect("the first of its name");
     registry.add_transform(connector::transform(Pick)).expect("the first of its name");
+    registry.add_store(connector::store(Table)).expect("the first of its name");
     registry
+}
+
+struct Table;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only read")]
+pub(super) struct TableConfig {
+    /// The table.
+    name: String,
+}
+
+impl StoreConnector for Table {
+    const NAME: &'static str = "table";
+    type Config = TableConfig;
+
+    fn check(&self, config: &TableConfig) -> Vec<Problem> {
+        config.name.is_empty().then(|| Problem::new("/name", "the name is empty")).into_iter().collect()
+    }
+
+    fn open(&self, config: TableConfig, _: String) -> Arc<dyn CheckpointStore> {
+        panic!("{config:?} is never opened")
+    }
 }
 
 struct Pick;
