@@ -31,6 +31,15 @@ pub struct OutboxConfig {
     /// Further headers: a header's name and the column that it takes its value from.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// Puts all rows in the order of their writing, for tables that keep the events of one aggregate in many partitions.
+    #[serde(default)]
+    pub order_by_key: bool,
+    /// With `order_by_key`: what orders events of the same microsecond; usually `sequence_number`, if there is one.
+    #[serde(default)]
+    pub order_column: Option<String>,
+    /// With `order_by_key`: memory for the rows that are put in order at a time.
+    #[serde(default = "default_order_memory")]
+    pub order_memory: ByteSize,
     /// Where reading begins when there is no checkpoint: `earliest`, `latest` or a time such as `2026-01-31T12:00:00Z`.
     #[serde(default)]
     pub start: StartAt,
@@ -146,8 +155,21 @@ impl OutboxConfig {
             let help = "leave `start` out: after a snapshot the log is read from before the snapshot began";
             problems.push(Problem::new("/start", "a snapshot decides where the log is read from").help(help));
         }
+        if self.order_column.is_some() && !self.order_by_key {
+            let help = "set `order_by_key: true`, or leave it out";
+            problems.push(Problem::new("/order_column", "rows are not put in order").help(help));
+        }
+        if self.snapshot == SnapshotMode::Initial && self.order_by_key {
+            let help = "a projection does without the order; elsewhere leave the snapshot out";
+            let message = "a snapshot comes in the order of tokens, which is none";
+            problems.push(Problem::new("/order_by_key", message).help(help));
+        }
         problems
     }
+}
+
+fn default_order_memory() -> ByteSize {
+    ByteSize::mib(64)
 }
 
 fn default_confidence() -> HumanDuration {
@@ -227,13 +249,22 @@ mod tests {
     fn all_problems_come_at_once() {
         let config: OutboxConfig = weir_sdk::config::read(&json!({
             "session": {"contact_points": []}, "keyspace": "", "table": "outbox_scylla_cdc_log",
-            "safety": "100ms", "poll_interval": "0s", "start": "latest", "snapshot": "initial"
+            "safety": "100ms", "poll_interval": "0s", "start": "latest", "snapshot": "initial",
+            "order_by_key": true
         }))
         .unwrap();
         let pointers: Vec<_> = config.problems().into_iter().map(|problem| problem.pointer).collect();
         assert_eq!(
             pointers,
-            ["/session/contact_points", "/keyspace", "/table", "/safety", "/poll_interval", "/start"]
+            [
+                "/session/contact_points",
+                "/keyspace",
+                "/table",
+                "/safety",
+                "/poll_interval",
+                "/start",
+                "/order_by_key"
+            ]
         );
     }
 }

@@ -32,6 +32,8 @@ pub struct Mapped {
 pub enum Role {
     /// The record's key, and this header.
     Key(HeaderName),
+    /// Its place among events of the same time; no part of the record.
+    Rank,
     /// The record's value.
     Value,
     /// This header.
@@ -71,7 +73,19 @@ impl Mapping {
                 Err(problem) => problems.push(Problem { pointer: child("/headers", header), ..problem }),
             }
         }
+        if config.order_by_key {
+            match rank(config, table) {
+                Ok(rank) => columns.extend(rank),
+                Err(problem) => problems.push(problem),
+            }
+        }
         if problems.is_empty() { Ok(Self { columns }) } else { Err(problems) }
+    }
+
+    /// The column of the record's key.
+    pub fn key(&self) -> Option<&str> {
+        let key = self.columns.iter().find(|mapped| matches!(mapped.role, Role::Key(_)));
+        key.map(|mapped| mapped.column.as_str())
     }
 
     /// What is selected beside the key columns: `, "a", "b"`.
@@ -130,6 +144,23 @@ enum Need {
     Optional,
 }
 
+/// The column that orders events of the same time: the one that is named, or `sequence_number` if there is one.
+fn rank(config: &OutboxConfig, table: &Table) -> Result<Option<Mapped>, Problem> {
+    let usual = config.columns.sequence_number.as_deref().unwrap_or("sequence_number");
+    let column = match &config.order_column {
+        Some(column) => column.as_str(),
+        None if table.column(usual).is_some() => usual,
+        None => return Ok(None),
+    };
+    let at = |problem| Problem { pointer: "/order_column".into(), ..problem };
+    let form = form(table, column, "bigint", &Role::Rank).map_err(at)?;
+    let cql = table.column(column).unwrap_or_default();
+    if !matches!(cql, "tinyint" | "smallint" | "int" | "bigint" | "timestamp" | "timeuuid") {
+        return Err(at(unfit(table, column, cql, "a whole number, a timestamp or a timeuuid")));
+    }
+    Ok(Some(Mapped { column: column.to_owned(), role: Role::Rank, form, required: false }))
+}
+
 fn form(table: &Table, column: &str, usual: &str, role: &Role) -> Result<Form, Problem> {
     let Some(cql) = table.column(column) else {
         let message = format!("the table {} has no column `{column}`", table.quoted());
@@ -143,6 +174,7 @@ fn form(table: &Table, column: &str, usual: &str, role: &Role) -> Result<Form, P
             Ok(Form::of(cql).unwrap_or(Form::Raw))
         }
         (Role::Value, _) => Err(unfit(table, column, cql, "text, ascii or blob")),
+        (Role::Rank, form) => Ok(form.unwrap_or(Form::Raw)),
         (_, None) => {
             Err(unfit(table, column, cql, "text, a number, a uuid, a boolean, a timestamp or a blob"))
         }

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use scylla::deserialize::row::ColumnIterator;
 use scylla::response::query_result::QueryRowsResult;
+use scylla::value::CqlTimeuuid;
 use scylla_cdc::consumer::OperationType;
 use weir_sdk::{Error, Header, HeaderName, Origin, Partition, Record, Timestamp};
 
 use super::mapping::{Mapping, Role};
-use super::text::Texts;
+use super::text::{Texts, whole};
 use crate::reader::statement::{Content, Decode, Key, Row, Skip};
-use crate::reader::time::Micros;
+use crate::reader::time::{Micros, ticks_of};
 use crate::session::errors::shape;
 
 /// Where the record was read: `stream:time:number`, the same however often it is read.
@@ -46,12 +47,12 @@ impl Records {
         for columns in page.rows::<ColumnIterator<'_, '_>>().map_err(shape)? {
             let mut columns = columns.map_err(shape)?;
             let key = Key::take(&mut columns)?;
-            let content = self.content(&key, columns, &mut texts)?;
+            let (content, rank) = self.content(&key, columns, &mut texts)?;
             let size = match &content {
                 Content::Event(record) => record.size(),
                 Content::Skipped(_) => 0,
             };
-            rows.push(Row { id: key.id, size, content });
+            rows.push(Row { id: key.id, rank, size, content });
         }
         Ok(rows)
     }
@@ -61,12 +62,12 @@ impl Records {
         key: &Key,
         columns: ColumnIterator<'_, '_>,
         texts: &mut Texts,
-    ) -> Result<Content, Error> {
+    ) -> Result<(Content, i64), Error> {
         let missing = match OperationType::try_from(key.operation) {
             Ok(OperationType::RowInsert) => Skip::Incomplete,
             Ok(OperationType::RowUpdate) => Skip::Update,
             Ok(OperationType::PreImage | OperationType::PostImage) => {
-                return Ok(Content::Skipped(Skip::Image));
+                return Ok((Content::Skipped(Skip::Image), 0));
             }
             Ok(
                 OperationType::RowDelete
@@ -75,21 +76,14 @@ impl Records {
                 | OperationType::RowRangeDelExclLeft
                 | OperationType::RowRangeDelInclRight
                 | OperationType::RowRangeDelExclRight,
-            ) => return Ok(Content::Skipped(Skip::Delete)),
-            Err(_) => return Ok(Content::Skipped(Skip::Unknown)),
+            ) => return Ok((Content::Skipped(Skip::Delete), 0)),
+            Err(_) => return Ok((Content::Skipped(Skip::Unknown), 0)),
         };
-        Ok(self.event(key, columns, texts)?.map_or(Content::Skipped(missing), Content::Event))
-    }
-
-    fn event(
-        &self,
-        key: &Key,
-        columns: ColumnIterator<'_, '_>,
-        texts: &mut Texts,
-    ) -> Result<Option<Record>, Error> {
-        let Some(draft) = Draft::of(&self.mapping, columns, texts)? else { return Ok(None) };
-        let position = texts.write(format_args!("{}", key.id));
-        Ok(Some(draft.at(key.id.micros(), position, &self.partition, texts)))
+        let Some(draft) = Draft::of(&self.mapping, columns, texts)? else {
+            return Ok((Content::Skipped(missing), 0));
+        };
+        let (rank, position) = (draft.rank, texts.write(format_args!("{}", key.id)));
+        Ok((Content::Event(draft.at(key.id.micros(), position, &self.partition, texts)), rank))
     }
 }
 
@@ -98,6 +92,7 @@ pub struct Draft {
     key: Option<Bytes>,
     value: Option<Bytes>,
     headers: Vec<Header>,
+    rank: i64,
 }
 
 impl Draft {
@@ -108,9 +103,13 @@ impl Draft {
         texts: &mut Texts,
     ) -> Result<Option<Self>, Error> {
         let headers = Vec::with_capacity(mapping.columns.len() + 2);
-        let mut draft = Self { key: None, value: None, headers };
+        let mut draft = Self { key: None, value: None, headers, rank: 0 };
         for (mapped, column) in mapping.columns.iter().zip(columns) {
             let slice = column.map_err(shape)?.slice;
+            if matches!(mapped.role, Role::Rank) {
+                draft.rank = slice.and_then(|slice| rank(slice.as_slice())).unwrap_or(i64::MIN);
+                continue;
+            }
             let value = slice.and_then(|slice| texts.value(mapped.form, slice));
             let Some(value) = value else {
                 if mapped.required {
@@ -119,6 +118,7 @@ impl Draft {
                 continue;
             };
             match &mapped.role {
+                Role::Rank => {}
                 Role::Value => draft.value = Some(value),
                 Role::Header(name) => draft.header(name.clone(), value),
                 Role::Key(name) => {
@@ -150,5 +150,13 @@ impl Draft {
 
     fn header(&mut self, name: HeaderName, value: Bytes) {
         self.headers.push(Header { name, value: Some(value) });
+    }
+}
+
+/// Orders values as their types do: whole numbers, timestamps and timeuuids.
+fn rank(bytes: &[u8]) -> Option<i64> {
+    match <[u8; 16]>::try_from(bytes) {
+        Ok(id) => Some(ticks_of(&CqlTimeuuid::from_bytes(id))),
+        Err(_) => whole(bytes),
     }
 }

@@ -24,7 +24,7 @@ use crate::reader::table::{Table, refused};
 use crate::reader::time::{Micros, micros};
 use crate::reader::token::Position;
 use crate::reader::watch::Watch;
-use crate::reader::{Log, Reader, Settings};
+use crate::reader::{Log, Reader, RowOrder, Settings};
 use crate::snapshot::Snapshot;
 use crate::snapshot::ranges::Ranges;
 use crate::snapshot::scan::Scan;
@@ -72,6 +72,7 @@ impl SourceConnector for Outbox {
         let session = self.hub.session(&config.session).await?;
         let table = Table::read(&session, &config.keyspace, &config.table).await?;
         let mapping = checked(&config, &table)?;
+        warn_of_order(&config, &table, &mapping);
         let reader = self.reader(&session, &config, &table, mapping.clone());
         let seat = self.hub.seat(&config, &table, reader).await?;
         let (now, streams) = {
@@ -98,8 +99,16 @@ impl SourceConnector for Outbox {
         };
         let start = Start { identity: table.identity(), checkpoint: begin.checkpoint };
         let limits = Limits { safety: config.safety.get(), memory: config.unsettled_memory.as_usize() };
-        let settings =
-            Settings { confidence: config.confidence.get(), poll_interval: config.poll_interval.get() };
+        let order = if config.order_by_key {
+            RowOrder::OfTimes { memory: config.order_memory.as_usize() }
+        } else {
+            RowOrder::OfStreams
+        };
+        let settings = Settings {
+            confidence: config.confidence.get(),
+            poll_interval: config.poll_interval.get(),
+            order,
+        };
         let reader = Reader::new(seat, Progress::new(begin.position, limits), settings, &context);
         Ok(Box::new(OutboxSource { snapshot, reader, start }))
     }
@@ -153,6 +162,18 @@ impl Source for OutboxSource {
             self.snapshot = None;
         }
         self.reader.batch(room).await.map(Some)
+    }
+}
+
+/// Only what lies in one partition of the table has an order in the log.
+fn warn_of_order(config: &OutboxConfig, table: &Table, mapping: &Mapping) {
+    let kept = mapping.key().is_none_or(|key| table.partition_key().iter().any(|column| column == key));
+    if !kept && !config.order_by_key {
+        tracing::warn!(
+            table = table.quoted(),
+            "the events of one aggregate lie in many partitions, so the log does not keep their order: set \
+             `order_by_key: true`, or give the table PRIMARY KEY ((aggregate_id), sequence_number)"
+        );
     }
 }
 

@@ -81,7 +81,8 @@ impl Texts {
     }
 }
 
-fn whole(bytes: &[u8]) -> Option<i64> {
+/// A whole number of 1, 2, 4 or 8 bytes, as CQL writes it.
+pub fn whole(bytes: &[u8]) -> Option<i64> {
     Some(match bytes.len() {
         1 => i64::from(i8::from_be_bytes(bytes.try_into().ok()?)),
         2 => i64::from(i16::from_be_bytes(bytes.try_into().ok()?)),

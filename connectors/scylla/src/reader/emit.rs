@@ -8,7 +8,7 @@ use super::queue::{Filling, Queue};
 use super::statement::{Content, Row, Skip};
 use super::time::begin;
 use super::visit::{Again, Stage, Visit};
-use super::{HEARTBEAT, LATE, LINGER, Reader, Trouble};
+use super::{HEARTBEAT, LATE, LINGER, Reader, RowOrder, Trouble};
 
 /// What the mark of a late record takes of a batch's room.
 const MARK: usize = LATE.len() + TRUE.len();
@@ -52,7 +52,10 @@ impl Reader {
                 continue;
             }
             self.front.count();
-            progress.emit(part as u64, &row.id, row.content.kept());
+            match self.order {
+                RowOrder::OfStreams => progress.emit(part as u64, &row.id, row.content.kept()),
+                RowOrder::OfTimes { .. } => progress.emit_by_time(&row.id, row.content.kept()),
+            }
             match row.content {
                 Content::Event(record) => filling.push(record, row.size),
                 Content::Skipped(skip) => self.figures.passed_over(skip),

@@ -105,6 +105,12 @@ impl Front {
         self.rows += 1;
     }
 
+    /// The open window held too much and was halved; this was its length.
+    pub(super) fn halved(&mut self, length: Micros) {
+        self.stride.shorten(length);
+        self.next_look = Instant::now();
+    }
+
     /// The open window was read to its end.
     pub(super) fn closed(&mut self) {
         if self.rows > 0 {

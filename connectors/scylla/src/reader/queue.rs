@@ -6,12 +6,15 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use weir_sdk::{Error, Record, Room};
 
+use super::slice::Slice;
 use super::statement::Row;
 use crate::hub::reads::Cursor;
 
 /// The rows of some parts on their way into batches.
 pub struct Queue {
     cursor: Cursor<Row>,
+    /// Gathers the rows until all have arrived; `None` where they are given out as they come.
+    slice: Option<Slice>,
     pages: VecDeque<Arrived>,
     done: bool,
     since: Option<Instant>,
@@ -27,7 +30,12 @@ struct Arrived {
 impl Queue {
     /// Nothing is asked before the first [`receive`](Self::receive).
     pub fn new(cursor: Cursor<Row>) -> Self {
-        Self { cursor, pages: VecDeque::new(), done: false, since: None }
+        Self { cursor, slice: None, pages: VecDeque::new(), done: false, since: None }
+    }
+
+    /// Gives out nothing before all rows have arrived, and then by their time.
+    pub fn sorting(cursor: Cursor<Row>, slice: Slice) -> Self {
+        Self { slice: Some(slice), ..Self::new(cursor) }
     }
 
     /// Waits for the next page, or for the end. Safe to drop.
@@ -36,13 +44,32 @@ impl Queue {
             Some(page) if page.rows.is_empty() => {}
             Some(page) => {
                 let bytes = page.bytes / page.rows.len();
-                let rows = Arc::unwrap_or_clone(page.rows).into_iter();
-                self.pages.push_back(Arrived { part: page.part, rows, bytes });
-                self.since.get_or_insert_with(Instant::now);
+                let rows = Arc::unwrap_or_clone(page.rows);
+                match &mut self.slice {
+                    Some(slice) => slice.add(rows),
+                    None => self.arrived(Arrived { part: page.part, rows: rows.into_iter(), bytes }),
+                }
             }
-            None => self.done = true,
+            None => {
+                self.done = true;
+                let sorted = self.slice.take().map(Slice::sorted).filter(|rows| !rows.is_empty());
+                // Their order is that of no part, so all are of one.
+                if let Some(rows) = sorted {
+                    self.arrived(Arrived { part: 0, rows: rows.into_iter(), bytes: 0 });
+                }
+            }
         }
         Ok(())
+    }
+
+    fn arrived(&mut self, arrived: Arrived) {
+        self.pages.push_back(arrived);
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// More rows are gathered than should be.
+    pub fn is_over(&self) -> bool {
+        self.slice.as_ref().is_some_and(Slice::is_over)
     }
 
     /// Every page has arrived.

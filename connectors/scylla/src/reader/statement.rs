@@ -96,6 +96,8 @@ pub struct Answer {
 pub struct Row {
     /// Its name.
     pub id: RowId,
+    /// Its place among rows of the same time, where the order is not the log's; 0 elsewhere.
+    pub rank: i64,
     /// What it takes of a batch's room; 0 where it is no event.
     pub size: usize,
     /// What it is to us.

@@ -33,9 +33,13 @@ pub fn micros(length: Duration) -> Micros {
 
 /// The time inside a timeuuid.
 pub fn micros_of(time: &CqlTimeuuid) -> Micros {
+    (ticks_of(time) - GREGORIAN).div_euclid(10)
+}
+
+/// The time inside a timeuuid in units of 100 ns since 1582, which orders timeuuids.
+pub fn ticks_of(time: &CqlTimeuuid) -> i64 {
     let (low, mid, high, _) = time.as_fields();
-    let ticks = i64::from(low) | i64::from(mid) << 32 | i64::from(high & 0x0fff) << 48;
-    (ticks - GREGORIAN).div_euclid(10)
+    i64::from(low) | i64::from(mid) << 32 | i64::from(high & 0x0fff) << 48
 }
 
 /// The smallest timeuuid of this time, which bounds a range: ScyllaDB compares the lower half as signed bytes.

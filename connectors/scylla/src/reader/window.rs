@@ -36,6 +36,11 @@ impl Stride {
         (to > from).then_some(Window { from, to })
     }
 
+    /// A window of this length held too much.
+    pub fn shorten(&mut self, length: Micros) {
+        self.0 = self.0.min((length / 2).max(SHORTEST));
+    }
+
     /// A window that did not reach its limit held so many rows.
     pub fn learn(&mut self, rows: u64) {
         if rows < ROWS / 2 {

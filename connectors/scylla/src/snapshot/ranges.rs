@@ -64,7 +64,7 @@ impl Ranges {
             let after = (bytes.try_get_u8() == Ok(VERSION)).then(|| bytes.try_get_i64().ok()).flatten();
             match (range, after) {
                 (Some(range), Some(after)) if (range.after..=range.end).contains(&after) => {
-                    range.after = after
+                    range.after = after;
                 }
                 _ => return Err(unreadable(name.as_str())),
             }

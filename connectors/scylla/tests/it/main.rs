@@ -8,6 +8,7 @@ mod contract;
 mod dead_letter;
 mod gap;
 mod late;
+mod ordered;
 mod place;
 mod projection;
 mod reads;
