@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test panics when something is not as it must be")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test says what it ran against")]
 
+mod causes;
 mod checkpoint;
 mod dev;
 mod dlq;

@@ -109,7 +109,7 @@ pub(crate) async fn bank(session: Arc<Session>) -> Result<(), Box<dyn Error>> {
         Err(CommandError::Store(error)) => return Err(error.into()),
     }
 
-    let request = Cause { correlation_id: Uuid::now_v7(), causation_id: Uuid::now_v7() };
+    let request = Cause { causation_id: Uuid::now_v7(), ..Cause::new_request() };
     let withdraw = Command::Withdraw { cents: 2_500 };
     let once = accounts.execute_once(id, &withdraw, &request).await?;
     let again = accounts.execute_once(id, &withdraw, &request).await?;

@@ -162,6 +162,7 @@ impl Wish {
                 sequence_number,
                 correlation_id: event.correlation_id,
                 causation_id: event.causation_id,
+                traceparent: event.traceparent,
                 created_at,
                 payload: event.payload,
             })

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::load::Pause;
 use crate::snapshot::{Snapshot, Snapshots};
-use crate::{Aggregate, Context, DomainEvent, Error, EventEnvelope, EventStore, Head, NewEvent};
+use crate::{Aggregate, Context, DomainEvent, Error, EventEnvelope, EventStore, Head, NewEvent, Traceparent};
 
 /// Carries out the commands of one kind of aggregate.
 #[derive(Debug)]
@@ -46,20 +46,28 @@ pub struct Cause {
     pub correlation_id: Uuid,
     /// The command, or the event that led to it.
     pub causation_id: Uuid,
+    /// The trace that this happens in; [`Cause::traced`].
+    pub traceparent: Option<Traceparent>,
 }
 
 impl Cause {
     /// A new request, with a command of its own.
     #[must_use]
     pub fn new_request() -> Self {
-        Self { correlation_id: Uuid::now_v7(), causation_id: Uuid::now_v7() }
+        Self { correlation_id: Uuid::now_v7(), causation_id: Uuid::now_v7(), traceparent: None }
     }
 
     /// What follows from an event: of the same request, caused by it.
     #[must_use]
     pub fn from_event(event: &EventEnvelope) -> Self {
         let correlation_id = event.correlation_id.unwrap_or(event.event_id);
-        Self { correlation_id, causation_id: event.event_id }
+        Self { correlation_id, causation_id: event.event_id, traceparent: event.traceparent }
+    }
+
+    /// The same, as a part of this trace.
+    #[must_use]
+    pub fn traced(self, traceparent: Traceparent) -> Self {
+        Self { traceparent: Some(traceparent), ..self }
     }
 }
 
@@ -313,6 +321,7 @@ fn encode<E: DomainEvent>(event: &E, cause: &Cause) -> Result<NewEvent, Error> {
     let mut new = NewEvent::new(event_type, event_version, payload);
     new.correlation_id = Some(cause.correlation_id);
     new.causation_id = Some(cause.causation_id);
+    new.traceparent = cause.traceparent;
     Ok(new)
 }
 

@@ -3,6 +3,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::Traceparent;
+
 /// An event as it stands in the store: part of its aggregate's history for good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventEnvelope {
@@ -22,6 +24,10 @@ pub struct EventEnvelope {
     pub correlation_id: Option<Uuid>,
     /// The command or event that led to this one.
     pub causation_id: Option<Uuid>,
+    /// The trace that it was written in. The outbox has it, if the table has a column `traceparent`; the event store
+    /// does not, so an event that is read back has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<Traceparent>,
     /// When it was appended, by the writer's clock, in milliseconds. For people; order comes from `sequence_number`.
     pub created_at: Timestamp,
     /// The event itself, as text: JSON by habit, though nothing here looks into it.
@@ -41,6 +47,8 @@ pub struct NewEvent {
     pub correlation_id: Option<Uuid>,
     /// The command or event that led to this one.
     pub causation_id: Option<Uuid>,
+    /// The trace that it is written in.
+    pub traceparent: Option<Traceparent>,
     /// The event itself, as text.
     pub payload: String,
 }
@@ -54,6 +62,7 @@ impl NewEvent {
             event_version,
             correlation_id: None,
             causation_id: None,
+            traceparent: None,
             payload: payload.into(),
         }
     }

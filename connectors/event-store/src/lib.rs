@@ -91,6 +91,7 @@ pub mod schema;
 mod snapshot;
 mod statements;
 mod store;
+mod trace;
 mod upcast;
 
 pub use aggregate::{Aggregate, Context, DomainEvent};
@@ -108,4 +109,5 @@ pub use saga::{CarryOut, Saga, SagaRunner};
 pub use scan::{Page, Scan};
 pub use snapshot::Snapshot;
 pub use store::EventStore;
+pub use trace::{NotATraceparent, Traceparent};
 pub use upcast::Upcasters;

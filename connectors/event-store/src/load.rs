@@ -243,6 +243,7 @@ impl EventRow {
             sequence_number: self.sequence_number,
             correlation_id: self.correlation_id,
             causation_id: self.causation_id,
+            traceparent: None,
             created_at,
             payload: self.event_data,
         };

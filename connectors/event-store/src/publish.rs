@@ -86,8 +86,16 @@ impl EventStore {
         for (ts, event) in (head.claim_ts..).zip(events) {
             batch.append_statement(self.statements.insert_event.clone());
             rows.push(OutRow::Event(event, ts));
-            batch.append_statement(self.statements.insert_outbox.clone());
-            rows.push(OutRow::Outbox(event, ts));
+            match (&self.statements.insert_traced, &event.traceparent) {
+                (Some(insert), Some(trace)) => {
+                    batch.append_statement(insert.clone());
+                    rows.push(OutRow::Traced(event, trace.as_str(), ts));
+                }
+                _ => {
+                    batch.append_statement(self.statements.insert_outbox.clone());
+                    rows.push(OutRow::Outbox(event, ts));
+                }
+            }
         }
         Box::pin(self.session.batch(&batch, &rows)).await.map(|_| ())
     }
@@ -122,6 +130,8 @@ pub(crate) fn unpublished(head: &Head, source: Box<dyn StdError + Send + Sync>) 
 enum OutRow<'a> {
     Event(&'a EventEnvelope, i64),
     Outbox(&'a EventEnvelope, i64),
+    /// With the trace that it was written in.
+    Traced(&'a EventEnvelope, &'a str, i64),
 }
 
 impl SerializeRow for OutRow<'_> {
@@ -157,6 +167,21 @@ impl SerializeRow for OutRow<'_> {
                 unset_if_none(e.correlation_id),
                 unset_if_none(e.causation_id),
                 CqlTimestamp(e.created_at.as_millisecond()),
+                *ts,
+            )
+                .serialize(context, writer),
+            Self::Traced(e, trace, ts) => (
+                e.aggregate_id,
+                e.sequence_number,
+                e.event_id,
+                e.event_id,
+                e.event_type.as_str(),
+                e.event_version,
+                e.payload.as_str(),
+                unset_if_none(e.correlation_id),
+                unset_if_none(e.causation_id),
+                CqlTimestamp(e.created_at.as_millisecond()),
+                *trace,
                 *ts,
             )
                 .serialize(context, writer),

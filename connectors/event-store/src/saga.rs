@@ -111,7 +111,8 @@ impl<S: Saga, C: CarryOut<S>> SagaRunner<S, C> {
     pub async fn time_out(&self) -> Result<usize, Error> {
         let due = self.timeouts.due().await?;
         for timeout in &due {
-            let cause = Cause { correlation_id: timeout.saga_id, causation_id: timeout.step_id };
+            let (correlation_id, causation_id) = (timeout.saga_id, timeout.step_id);
+            let cause = Cause { correlation_id, causation_id, traceparent: None };
             self.signal(timeout.saga_id, &S::time_out(), &cause).await?;
             self.timeouts.forget(timeout).await?;
         }

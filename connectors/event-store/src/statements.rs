@@ -23,6 +23,8 @@ pub(crate) struct Statements {
     pub(crate) event_id: PreparedStatement,
     pub(crate) insert_event: PreparedStatement,
     pub(crate) insert_outbox: PreparedStatement,
+    /// The same with the trace; where the table has a column for it.
+    pub(crate) insert_traced: Option<PreparedStatement>,
 }
 
 impl Statements {
@@ -88,15 +90,21 @@ impl Statements {
                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
                 ))
                 .await?,
-            insert_outbox: prepare
-                .write(&format!(
-                    "INSERT INTO {outbox} (aggregate_id, sequence_number, id, event_id, event_type, event_version, \
-                     payload, correlation_id, causation_id, created_at) \
-                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
-                ))
-                .await?,
+            insert_outbox: prepare.write(&insert_outbox(&outbox, "", "")).await?,
+            insert_traced: match prepare.has_traceparent().await? {
+                true => Some(prepare.write(&insert_outbox(&outbox, ", traceparent", ", ?")).await?),
+                false => None,
+            },
         })
     }
+}
+
+fn insert_outbox(outbox: &str, column: &str, mark: &str) -> String {
+    format!(
+        "INSERT INTO {outbox} (aggregate_id, sequence_number, id, event_id, event_type, event_version, \
+         payload, correlation_id, causation_id, created_at{column}) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?{mark}) USING TIMESTAMP ?"
+    )
 }
 
 /// Prepares statements with what the options say.
@@ -124,6 +132,21 @@ impl Preparing<'_> {
         statement.set_serial_consistency(Some(self.options.scope.serial()));
         statement.set_page_size(self.options.page_size);
         Ok(statement)
+    }
+
+    /// Whether the outbox has a column of text for the trace.
+    async fn has_traceparent(&self) -> Result<bool, Error> {
+        const DOING: &str = "read the columns of the outbox";
+        const COLUMN: &str = "SELECT type FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ? \
+                              AND column_name = 'traceparent'";
+        let statement = self.read(COLUMN).await?;
+        // Names without quotes are kept in small letters.
+        let names = [&self.options.keyspace, &self.options.outbox].map(|name| name.to_ascii_lowercase());
+        let asked = Box::pin(self.session.execute_unpaged(&statement, (&names[0], &names[1]))).await;
+        let answer = asked.map_err(|e| Error::database(DOING, e))?;
+        let rows = answer.into_rows_result().map_err(|e| Error::database(DOING, e))?;
+        let found = rows.maybe_first_row::<(String,)>().map_err(|e| Error::database(DOING, e))?;
+        Ok(found.is_some_and(|(of_type,)| of_type == "text"))
     }
 
     fn at(&self, mut statement: PreparedStatement, consistency: Consistency) -> PreparedStatement {

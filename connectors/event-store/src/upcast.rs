@@ -117,6 +117,7 @@ mod tests {
             sequence_number: 1,
             correlation_id: None,
             causation_id: None,
+            traceparent: None,
             created_at: Timestamp::UNIX_EPOCH,
             payload: payload.to_owned(),
         }

@@ -17,6 +17,7 @@ fn claimed(sequence: i64, claim_ts: i64, event_id: Uuid) -> Claimed {
         sequence_number: sequence,
         correlation_id: None,
         causation_id: None,
+        traceparent: None,
         created_at: Timestamp::UNIX_EPOCH,
         payload: "{}".to_owned(),
     };

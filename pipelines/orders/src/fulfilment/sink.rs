@@ -142,6 +142,8 @@ impl Fulfilling {
         let cause = Cause {
             correlation_id: uuid(record, "correlation_id").or_else(|_| uuid(record, "event_id"))?,
             causation_id: uuid(record, "event_id")?,
+            // A trace is for people to look into: one that cannot be read holds up nothing.
+            traceparent: text(record, "traceparent").ok().and_then(|trace| trace.parse().ok()),
         };
         self.runner.signal(order_id, &heard, &cause).await.map_err(told)
     }
