@@ -27,7 +27,7 @@ use scylla::client::session::Session;
 use weir_sdk::Error;
 
 use crate::outbox::OutboxConfig;
-use crate::outbox::config::StartAt;
+use crate::outbox::config::{SnapshotMode, StartAt};
 use crate::reader::table::Table;
 use crate::session::{SessionConfig, connect};
 use shared::{Seat, Shared};
@@ -81,7 +81,8 @@ impl Hub {
         F: Future<Output = Result<Arc<Shared>, Error>>,
     {
         // Where to begin is each seat's own matter.
-        let key = (OutboxConfig { start: StartAt::default(), ..config.clone() }, table.clone());
+        let (start, snapshot) = (StartAt::default(), SnapshotMode::default());
+        let key = (OutboxConfig { start, snapshot, ..config.clone() }, table.clone());
         self.0.outboxes.get(key, make).await.map(Seat::take)
     }
 }

@@ -165,6 +165,9 @@ fn events(order: u128, statuses: &[Option<u8>], begin: i64) -> (Vec<Record>, Row
     (events, left)
 }
 
+/// Statuses and a time for each order, what comes again, and the order in which all of it comes.
+type Given = (Vec<(Vec<Option<u8>>, i64)>, Vec<prop::sample::Index>, u64);
+
 #[test]
 fn any_order_and_any_repeats_end_in_the_same_table() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -181,7 +184,7 @@ fn any_order_and_any_repeats_end_in_the_same_table() {
     );
     let repeats = proptest::collection::vec(any::<prop::sample::Index>(), 0..12);
     let mut runner = TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
-    let property = |(orders, repeats, seed): (Vec<(Vec<Option<u8>>, i64)>, Vec<prop::sample::Index>, u64)| {
+    let property = |(orders, repeats, seed): Given| {
         let (mut sent, mut wanted) = (Vec::new(), Rows::new());
         for (number, (statuses, begin)) in orders.iter().enumerate() {
             let (events, left) = events(number as u128, statuses, 1_700_000_000_000_000 + begin);
