@@ -13,6 +13,8 @@ use weir_event_store::{Clock, EventStore, Options};
 use weir_orders::{Load, LoadOptions, Written};
 use weir_scylla_dev::ScyllaDev;
 
+use super::until;
+
 /// A database with the orders schema, and a session of its own.
 pub(crate) struct Database {
     runtime: Runtime,
@@ -85,9 +87,13 @@ impl Database {
         self.runtime.block_on(self.server.as_mut().unwrap().restart()).unwrap();
     }
 
-    /// Runs one statement.
+    /// Runs one statement. ScyllaDB wants some seconds between dropping a column and adding it again.
     pub(crate) fn execute(&self, statement: &str) {
-        self.runtime.block_on(self.session.query_unpaged(statement, &[])).unwrap();
+        let run = || match self.runtime.block_on(self.session.query_unpaged(statement, &[])) {
+            Err(error) if error.to_string().contains("dropped too recently") => None,
+            answer => Some(answer.map(drop).unwrap()),
+        };
+        until(statement, Duration::from_secs(30), run);
     }
 
     /// Asks it something, as an application would.

@@ -101,9 +101,10 @@ pub(crate) async fn run(
         started => started?,
     };
     let checkpoints = checkpoints(data_dir).await?;
-    tracing::info!(address = %server.address(), "listening");
     let host = Host::start(&pipelines, registry, &checkpoints, &control, &stop)
         .map_err(|problem| anyhow::anyhow!("{}", problem.message))?;
+    // Whoever waits for this line finds every task in `/health`.
+    tracing::info!(address = %server.address(), "listening");
     let exit = judge(&host.ended().await);
     server.stop().await;
     Ok(exit)
