@@ -150,6 +150,7 @@ fn the_schema_knows_the_connectors_and_the_keys_of_the_frame() {
         "on_record_error",
         "rate_limit",
         "retry",
+        "retry_failed",
         "timeout",
     ];
     assert_eq!(keys("/$defs/Sink/properties"), sink);

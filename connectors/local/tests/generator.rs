@@ -11,7 +11,7 @@ use weir_sdk::metrics::Metrics;
 use weir_sdk::testing::contract::{self, SourceFixture};
 use weir_sdk::testing::{RecordExt, record};
 use weir_sdk::{
-    Checkpoint, Context, Error, ErrorKind, Record, Room, Source, SourceFactory, TaskId, async_trait,
+    Checkpoint, Context, Error, ErrorKind, Record, Room, Source, SourceFactory, TaskId, To, async_trait,
 };
 
 const ROOM: Room = Room { records: 1000, bytes: 1 << 20 };
@@ -120,4 +120,29 @@ async fn what_it_cannot_do_is_an_error_that_says_so() {
     assert!(wrong.to_string().contains("partition 0"), "{wrong}");
     let identity = async |config| open(config, Checkpoint::default()).await.unwrap().start().identity;
     assert_ne!(identity(json!({ "keys": 3 })).await, identity(json!({ "keys": 4 })).await);
+}
+
+#[tokio::test]
+async fn these_sources_can_be_sent_to_their_begin_only() {
+    let folder = std::env::temp_dir().join("weir-nothing-is-read.jsonl");
+    for source in weir_local::sources() {
+        let config = match source.name() {
+            "generator" => json!({}),
+            _ => json!({ "path": &folder }),
+        };
+        let seek = async |to: To| {
+            let task = TaskId { pipeline: "test".into(), sink: "test".into() };
+            let context = Context::new(task, Metrics::default());
+            let opened = source.open(config.clone(), Checkpoint::default(), context.clone()).await;
+            let identity = opened.expect("it opens").start().identity;
+            (source.seek(config.clone(), to, context).await, identity)
+        };
+        let (begin, identity) = seek(To::Earliest).await;
+        let begin = begin.expect("there is a begin");
+        assert_eq!((begin.identity, begin.checkpoint), (identity, Checkpoint::default()));
+        let (refused, _) = seek(To::Latest).await;
+        let refused = refused.expect_err("nobody knows the end");
+        assert_eq!(refused.kind(), ErrorKind::Config);
+        assert_eq!(refused.operator_advice(), Some("write `--to earliest`"));
+    }
 }

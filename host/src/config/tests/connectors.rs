@@ -25,7 +25,6 @@ struct Table;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only read")]
 pub(super) struct TableConfig {
     /// The table.
     name: String,
