@@ -114,6 +114,7 @@ async fn lists_and_names_are_found_where_scylladb_finds_them() {
         run(&session, statement).await;
     }
     assert_eq!(names(&session, "DESCRIBE TABLES").await, ["ks table people", "ks table plain"]);
+    assert_eq!(names(&session, "DESC COLUMNFAMILIES").await, ["ks table people", "ks table plain"]);
     assert_eq!(names(&session, "DESCRIBE TYPES").await, ["ks type zip", "ks type address"]);
     assert_eq!(names(&session, "DESC KEYSPACES").await, ["ks keyspace ks"]);
     assert!(

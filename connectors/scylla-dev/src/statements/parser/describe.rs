@@ -28,7 +28,7 @@ impl Parser<'_> {
             "cluster" if last => Described::Cluster,
             "schema" if last => Described::Schema,
             "keyspaces" if last => Described::Keyspaces,
-            "tables" if last => Described::Tables,
+            "tables" | "columnfamilies" if last => Described::Tables,
             "types" if last => Described::Types,
             "functions" | "aggregates" if last => Described::Nothing,
             "full" => {
