@@ -49,12 +49,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         bare.show("bare statements", args);
         let store = EventStore::open(session.clone(), weir_orders::store_options()).await?;
         let mut alone = None;
-        for aggregates in [args.writers, args.writers.div_ceil(4), 1] {
+        let mut shared = vec![args.writers, args.writers.div_ceil(4), 1];
+        shared.dedup();
+        for aggregates in shared {
             let ids: Vec<_> = (0..aggregates).map(|_| Uuid::new_v4()).collect();
             let done = args
                 .all(|writer, until| appends(store.clone(), (ids[writer % aggregates], args.events), until))
                 .await?;
-            done.show(&format!("on {aggregates} aggregates"), args);
+            done.show(&format!("aggregates: {aggregates}"), args);
             counted(&store, &ids, &done, args.events).await?;
             alone.get_or_insert(done.appends);
         }

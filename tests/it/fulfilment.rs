@@ -51,7 +51,8 @@ impl Shop {
     /// One in five customers never pays. The saga asks first; before that there is nothing to pay.
     async fn pay(&self, order: u128) -> bool {
         let id = Payment::id_of(Uuid::from_u128(order));
-        order % 5 == 0 || self.payments.execute(id, &PaymentCommand::Pay, &Cause::new_request()).await.is_ok()
+        order.is_multiple_of(5)
+            || self.payments.execute(id, &PaymentCommand::Pay, &Cause::new_request()).await.is_ok()
     }
 
     async fn cancel(&self, order: u128) {
