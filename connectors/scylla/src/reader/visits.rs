@@ -160,6 +160,18 @@ mod tests {
     }
 
     #[test]
+    fn another_s_visit_will_do_if_it_does_all_that_is_urgent() {
+        let mut visits = Visits::new(Duration::from_secs(120));
+        visits.passed(begin(100), begin(110), at(110));
+        let served = |visits: &Visits, by, began, now| visits.served(&[by], at(began), at(now), begin(200));
+        assert_eq!(served(&visits, 90..105, 111, 111), [], "the others of our seconds are urgent");
+        assert_eq!(served(&visits, 90..110, 111, 111), one(100..110), "those of it that we wait for");
+        visits.visited(&one(100..110), at(111));
+        assert_eq!(served(&visits, 90..110, 111, 111), [], "once is enough");
+        assert_eq!(served(&visits, 90..105, 113, 113), one(100..103), "nothing is urgent, some are due");
+    }
+
+    #[test]
     fn a_step_forward_settles_nothing_that_is_young() {
         let mut visits = Visits::new(Duration::from_secs(120));
         visits.passed(begin(100), begin(110), at(110));

@@ -92,7 +92,7 @@ async fn four_follow_live_events_and_their_late_rows_at_the_price_of_one() {
             }
             tail.until(before + 30).await;
         }));
-        costs.push(statements(&place, async { tokio::join!(write, follow) }).await);
+        costs.push(Box::pin(statements(&place, async { tokio::join!(write, follow) })).await);
         for (tail, before) in tails.iter().zip(before) {
             let came = counted(tail.payloads().split_off(before));
             assert_eq!(came, counted((first..first + 30).map(|number| payload(1, number))));
