@@ -21,7 +21,7 @@ use weir_sdk::{Batch, Context, Error, ErrorKind, Room};
 
 use crate::reader::queue::Filling;
 use ranges::Ranges;
-use scan::{Found, Page, Pages, Scan};
+use scan::{Content, Found, Page, Pages, Scan};
 
 /// The header of a record that was read from the table and not from its log.
 pub const SNAPSHOT: &str = "weir.snapshot";
@@ -62,6 +62,7 @@ impl Snapshot {
         let now = Instant::now();
         let report = Report {
             rows: context.metrics().counter(names::SNAPSHOT_ROWS),
+            incomplete: context.metrics().counter(names::SNAPSHOT_INCOMPLETE),
             done: context.metrics().gauge(names::SNAPSHOT_DONE),
             begun: now,
             said: now,
@@ -135,9 +136,13 @@ impl Snapshot {
             if let Some(found) = page.rows.next() {
                 self.ranges.pass(page.range, found.token);
                 self.report.read += 1;
-                if let Some(mut record) = found.record {
-                    record.headers.push(SNAPSHOT, TRUE);
-                    filling.push(record, found.size + MARK);
+                match found.content {
+                    Content::Event(mut record) => {
+                        record.headers.push(SNAPSHOT, TRUE);
+                        filling.push(record, found.size + MARK);
+                    }
+                    Content::Incomplete => self.report.incomplete.add(1),
+                    Content::Later => {}
                 }
             }
         }
@@ -164,6 +169,7 @@ impl Snapshot {
 /// How it goes, for people.
 struct Report {
     rows: Counter,
+    incomplete: Counter,
     done: Gauge,
     begun: Instant,
     said: Instant,

@@ -55,8 +55,18 @@ pub struct Found {
     pub token: i64,
     /// What it takes of a batch's room; 0 where it is no event.
     pub size: usize,
-    /// `None` where it lacks a required column, or comes through the log.
-    pub record: Option<Record>,
+    /// What it is to us.
+    pub content: Content,
+}
+
+/// What a row of the table is to us.
+pub enum Content {
+    /// An event.
+    Event(Record),
+    /// Lacks a required column.
+    Incomplete,
+    /// Comes through the log.
+    Later,
 }
 
 impl Scan {
@@ -131,17 +141,18 @@ impl Scan {
 
     fn found(&self, mut columns: ColumnIterator<'_, '_>, texts: &mut Texts) -> Result<Found, Error> {
         let token = whole(columns.next())?.ok_or_else(|| misshapen("a row has no token"))?;
-        let written = whole(columns.next())?.filter(|written| *written < self.until);
-        let draft = match written {
-            Some(_) => Draft::of(&self.mapping, columns, texts)?,
-            None => None,
+        let written = whole(columns.next())?;
+        let found = |size, content| Ok(Found { token, size, content });
+        if written.is_some_and(|written| written >= self.until) {
+            return found(0, Content::Later);
+        }
+        let (Some(written), Some(draft)) = (written, Draft::of(&self.mapping, columns, texts)?) else {
+            return found(0, Content::Incomplete);
         };
-        let record = written.zip(draft).map(|(written, draft)| {
-            let id = draft.get("event_id").map(|id| String::from_utf8_lossy(id)).unwrap_or_default();
-            let position = texts.write(format_args!("snapshot:{token}:{id}"));
-            draft.at(written, position, &self.partition, texts)
-        });
-        Ok(Found { token, size: record.as_ref().map_or(0, Record::size), record })
+        let id = draft.get("event_id").map(|id| String::from_utf8_lossy(id)).unwrap_or_default();
+        let position = texts.write(format_args!("snapshot:{token}:{id}"));
+        let record = draft.at(written, position, &self.partition, texts);
+        found(record.size(), Content::Event(record))
     }
 }
 

@@ -81,10 +81,25 @@ async fn the_table_comes_first_and_then_its_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_has_the_time_of_its_writing_and_the_headers_that_the_log_gives_it() {
     let place = Place::start().await;
+    let id = Uuid::from_u128(9);
+    place
+        .run(&format!(
+            "INSERT INTO shop.outbox (aggregate_id, sequence_number, event_id) VALUES ({id}, 1, {id})"
+        ))
+        .await;
+    place
+        .run(&format!(
+            "INSERT INTO shop.outbox (aggregate_id, sequence_number, published) VALUES ({id}, 2, true)"
+        ))
+        .await;
     let written = place.server.clock().micros() + 1;
     place.run(&insert(7, 3, &format!("USING TIMESTAMP {written}"))).await;
     let mut tail = place.open_with(config(&place), Checkpoint::default()).await.unwrap();
     tail.until(1).await;
+    while under_way(&tail) {
+        tail.poll(ROOM).await.unwrap();
+    }
+    assert_eq!(tail.counted(names::SNAPSHOT_INCOMPLETE.0), 2, "rows that are no events");
     let record = &tail.seen[0];
     assert_eq!(
         (record.timestamp.0, header(record, "source_time_us").unwrap()),
