@@ -173,9 +173,13 @@ fn the_schema_knows_the_connectors_and_the_keys_of_the_frame() {
 #[test]
 fn connectors_are_listed_and_shown() {
     let list = text(&weir(&["connectors"]).stdout);
-    for line in
-        ["source     generator ", "source     scylla-outbox ", "transform  filter ", "sink       redpanda "]
-    {
+    for line in [
+        "source     generator ",
+        "source     scylla-outbox ",
+        "transform  filter ",
+        "sink       redpanda ",
+        "store      scylla ",
+    ] {
         assert!(list.lines().any(|shown| shown.starts_with(line)), "{line}: {list}");
     }
     let one = text(&weir(&["connectors", "redpanda"]).stdout);

@@ -125,7 +125,8 @@ impl CheckpointStore for Store {
             return Ok(None);
         }
         tokio::time::sleep(LOOK).await;
-        let now = statements.read(task).await?;
+        let read = statements.read(task).await;
+        let now = self.explained(read).await?;
         Ok((now.saves != before.saves).then_some(now.owner).flatten().map(|(_, holder)| holder))
     }
 }

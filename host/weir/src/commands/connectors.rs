@@ -1,4 +1,4 @@
-//! `weir connectors`: which connectors and transforms there are, and the configuration of one.
+//! `weir connectors`: which connectors, transforms and checkpoint stores there are, and the configuration of one.
 
 mod keys;
 
@@ -9,17 +9,17 @@ use weir_sdk::config::{first_sentence, name_help};
 use crate::exit::Exit;
 use crate::output;
 
-/// List the connectors and transforms, or show the configuration of one.
+/// List the connectors, transforms and checkpoint stores, or show the configuration of one.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The connector or transform to show.
+    /// The connector, transform or store to show.
     name: Option<String>,
     /// Print JSON on standard output: kind and name, and with NAME the JSON Schema of its configuration.
     #[arg(long)]
     json: bool,
 }
 
-/// A connector or transform as it is shown.
+/// A connector, transform or store as it is shown.
 struct Connector {
     kind: &'static str,
     name: String,
@@ -67,7 +67,12 @@ fn all(registry: &Registry) -> Vec<Connector> {
         name: factory.name().to_owned(),
         schema: factory.config_schema(),
     });
-    sources.chain(transforms).chain(sinks).collect()
+    let stores = registry.stores().map(|factory| Connector {
+        kind: "store",
+        name: factory.name().to_owned(),
+        schema: factory.config_schema(),
+    });
+    sources.chain(transforms).chain(sinks).chain(stores).collect()
 }
 
 impl Connector {
