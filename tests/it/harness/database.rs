@@ -91,7 +91,10 @@ impl Database {
     pub(crate) fn execute(&self, statement: &str) {
         let run = || match self.runtime.block_on(self.session.query_unpaged(statement, &[])) {
             Err(error) if error.to_string().contains("dropped too recently") => None,
-            answer => Some(answer.map(drop).unwrap()),
+            answer => {
+                answer.unwrap();
+                Some(())
+            }
         };
         until(statement, Duration::from_secs(30), run);
     }
