@@ -1,6 +1,7 @@
 //! What exists: keyspaces, tables, columns and types. A schema is immutable once shared; a change makes a new one.
 mod changes;
 mod checks;
+mod compression;
 pub(crate) mod describe;
 mod key;
 mod log_table;

@@ -1,6 +1,7 @@
 //! Options of tables: those that do something, and those that are stored and shown.
 use std::collections::BTreeMap;
 
+use super::compression;
 use crate::error::DbError;
 
 /// The value of an option in `WITH name = value`.
@@ -133,6 +134,9 @@ impl TableOptions {
                     return Err(DbError::config(format!("Invalid tablets option \"{name}\": {value}")));
                 }
                 self.maps.insert("tablets", map);
+            }
+            ("compression", OptionValue::Map(map)) => {
+                self.maps.insert("compression", compression::complete(map)?);
             }
             // The table keeps the id it was given.
             ("id", OptionValue::Text(_)) => {}
