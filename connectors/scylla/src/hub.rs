@@ -65,7 +65,7 @@ impl Hub {
     /// The session that this block describes; it is closed with the last source that uses it.
     ///
     /// # Errors
-    /// As [`connect`].
+    /// As [`connect()`].
     pub async fn session(&self, config: &SessionConfig) -> Result<Arc<Session>, Error> {
         let key = SessionConfig { page_size: 0, ..config.clone() };
         self.0.sessions.get(key, connect(config)).await

@@ -7,7 +7,7 @@
 //!
 //! * [`time`], [`row`]: what a place in the log is
 //! * [`streams`], [`directory`]: which streams there are; [`statement`], [`fetch`], [`queue`]: from a query to rows that wait
-//! * [`slice`]: a window by time, where the order of streams is not enough
+//! * [`mod@slice`]: a window by time, where the order of streams is not enough
 //! * [`window`], [`pace`], [`clock`], [`server`]: how far and how often the front reads
 //! * [`visits`], [`visit`], [`unsettled`]: when to come back, and how a late row is told from a known one
 //! * [`progress`], [`token`]: what was emitted, and the checkpoint that says so
