@@ -23,7 +23,7 @@ pub fn sources() -> Vec<Arc<dyn SourceFactory>> {
 
 /// The sinks of this crate, for the list of built-in connectors.
 pub fn sinks() -> Vec<Arc<dyn SinkFactory>> {
-    vec![connector::sink(file::File), connector::sink(stdout::Stdout)]
+    vec![connector::sink(file::File::default()), connector::sink(stdout::Stdout)]
 }
 
 /// These sources know no times, and where they end is not known before it is read.

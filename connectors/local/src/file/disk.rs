@@ -36,7 +36,7 @@ impl RealDisk {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another sink writes to it"));
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process writes to it"));
             }
             Err(TryLockError::Error(error)) => return Err(error),
         }
@@ -110,7 +110,7 @@ pub(super) fn fault(path: &Path, error: io::Error) -> Error {
     use io::ErrorKind as Io;
     let (kind, advice) = match error.kind() {
         Io::NotFound => (ErrorKind::Config, Some("make its folder, or correct `path`")),
-        Io::ResourceBusy => (ErrorKind::Config, Some("give each sink a file of its own")),
+        Io::ResourceBusy => (ErrorKind::Config, Some("give each process a file of its own")),
         Io::IsADirectory | Io::NotADirectory | Io::InvalidInput => {
             (ErrorKind::Config, Some("`path` must name a regular file"))
         }

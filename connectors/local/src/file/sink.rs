@@ -1,31 +1,35 @@
 //! `FileSink`: turns records into lines and waits until they are on the disk.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use weir_sdk::{Error, ErrorKind, Records, Sink, WriteError};
 
-use super::appender::Appender;
-use super::disk::{Disk, RealDisk, fault};
+use super::shared::Shared;
 use crate::line;
 use crate::writer::Writer;
 
-/// An open file.
+/// An open file, which other sinks of this process may have open too.
 pub(super) struct FileSink {
-    writer: Writer,
+    files: Shared,
+    /// `None` when closed.
+    writer: Mutex<Option<Arc<Writer>>>,
 }
 
 impl FileSink {
-    pub(super) async fn open(path: PathBuf) -> Result<Self, Error> {
-        let opening = path.clone();
-        let opened = tokio::task::spawn_blocking(move || RealDisk::open(opening)).await;
-        let failed = |error| Error::new(ErrorKind::Bug, "opening the file").caused_by(error);
-        let (disk, length) = opened.map_err(failed)?.map_err(|error| fault(&path, error))?;
-        Self::over(path, disk, length)
+    pub(super) async fn open(files: Shared, path: PathBuf) -> Result<Self, Error> {
+        let writer = files.open(path).await?;
+        Ok(Self::over(files, writer))
     }
 
-    pub(super) fn over(path: PathBuf, disk: impl Disk, length: u64) -> Result<Self, Error> {
-        Ok(Self { writer: Writer::start("file-sink", Appender::new(path, disk, length))? })
+    pub(super) fn over(files: Shared, writer: Arc<Writer>) -> Self {
+        Self { files, writer: Mutex::new(Some(writer)) }
+    }
+
+    fn writer(&self) -> Result<Arc<Writer>, Error> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        writer.ok_or_else(|| Error::new(ErrorKind::Bug, "the sink is closed"))
     }
 }
 
@@ -36,15 +40,18 @@ impl Sink for FileSink {
         for record in records.iter() {
             line::write(record, &mut lines);
         }
-        Ok(self.writer.append(lines).await?)
+        Ok(self.writer()?.append(lines).await?)
     }
 
     async fn probe(&self) -> Result<(), Error> {
-        self.writer.probe().await
+        self.writer()?.probe().await
     }
 
     async fn close(&self) -> Result<(), Error> {
-        self.writer.close().await;
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            self.files.close(writer).await;
+        }
         Ok(())
     }
 }

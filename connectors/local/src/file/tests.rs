@@ -16,9 +16,12 @@ use weir_sdk::testing::contract::{self, Disturbance, SinkFixture};
 use weir_sdk::testing::numbered;
 use weir_sdk::{Error, ErrorKind, Record, Records, Sink};
 
+use super::appender::Appender;
 use super::disk::{Disk, RealDisk, fault};
+use super::shared::Shared;
 use super::sink::FileSink;
 use crate::line::reading;
+use crate::writer::Writer;
 
 /// A real disk with troubles.
 struct TroubledDisk {
@@ -99,7 +102,8 @@ impl SinkFixture for Fixture {
         let (real, length) = RealDisk::open(self.path()).map_err(|error| fault(&self.path(), error))?;
         self.trouble.open.fetch_add(1, Ordering::SeqCst);
         let disk = TroubledDisk { real, trouble: self.trouble.clone() };
-        Ok(Arc::new(FileSink::over(self.path(), disk, length)?))
+        let writer = Writer::start("file-sink", Appender::new(self.path(), disk, length))?;
+        Ok(Arc::new(FileSink::over(Shared::default(), Arc::new(writer))))
     }
 
     async fn arrived(&self) -> Vec<Record> {
@@ -131,7 +135,7 @@ impl SinkFixture for Fixture {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_keeps_the_contract_of_a_sink() {
-    let factory = weir_sdk::connector::sink(super::File);
+    let factory = weir_sdk::connector::sink(super::File::default());
     contract::sink_factory(&*factory, &json!({ "path": "out.jsonl" }));
     assert!(!factory.check(&json!({ "path": "out/" })).is_empty());
     let report = contract::sink(&Fixture::new()).await;
@@ -143,7 +147,7 @@ async fn it_keeps_the_contract_of_a_sink() {
 }
 
 async fn write(path: &Path, records: Vec<Record>) {
-    let sink = FileSink::open(path.to_owned()).await.unwrap();
+    let sink = FileSink::open(Shared::default(), path.to_owned()).await.unwrap();
     sink.write(records.into()).await.unwrap();
     sink.close().await.unwrap();
 }
@@ -172,7 +176,7 @@ async fn a_file_that_was_moved_or_removed_is_followed_by_a_new_one() {
     let fixture = Fixture::new();
     let (path, moved) = (fixture.path(), fixture.folder.path().join("out.1.jsonl"));
     let sent = numbered("a", 0..9, 2);
-    let sink = FileSink::open(path.clone()).await.unwrap();
+    let sink = FileSink::open(Shared::default(), path.clone()).await.unwrap();
     sink.write(sent[..3].to_vec().into()).await.unwrap();
     fs::rename(&path, &moved).unwrap();
     sink.write(sent[3..6].to_vec().into()).await.unwrap();
@@ -186,18 +190,41 @@ async fn a_file_that_was_moved_or_removed_is_followed_by_a_new_one() {
 async fn what_cannot_be_opened_says_what_to_do() {
     let fixture = Fixture::new();
     let open = async |path: PathBuf| {
-        FileSink::open(path).await.err().map(|error| (error.kind(), format!("{error:?}")))
+        FileSink::open(Shared::default(), path).await.err().map(|error| (error.kind(), format!("{error:?}")))
     };
     let (kind, said) = open(fixture.folder.path().join("none/out.jsonl")).await.unwrap();
     assert_eq!(kind, ErrorKind::Config);
     assert!(said.contains("make its folder"), "{said}");
     assert_eq!(open(fixture.folder.path().to_owned()).await.unwrap().0, ErrorKind::Config);
-    let holder = FileSink::open(fixture.path()).await.unwrap();
+    let holder = FileSink::open(Shared::default(), fixture.path()).await.unwrap();
     let (kind, said) = open(fixture.path()).await.unwrap();
     assert_eq!(kind, ErrorKind::Config);
-    assert!(said.contains("another sink writes to it"), "{said}");
+    assert!(said.contains("another process writes to it"), "{said}");
     holder.close().await.unwrap();
     assert!(open(fixture.path()).await.is_none());
+}
+
+/// As the tasks of a pipeline do with their dead letters.
+#[tokio::test]
+async fn sinks_of_one_process_share_a_file_line_by_line() {
+    let fixture = Fixture::new();
+    let (files, sent) = (Shared::default(), numbered("a", 0..40, 4));
+    let one = FileSink::open(files.clone(), fixture.path()).await.unwrap();
+    let other = FileSink::open(files.clone(), fixture.path()).await.unwrap();
+    let (first, second) = sent.split_at(20);
+    let (a, b) = tokio::join!(one.write(first.to_vec().into()), other.write(second.to_vec().into()));
+    a.unwrap();
+    b.unwrap();
+    one.close().await.unwrap();
+    assert!(one.write(sent.clone().into()).await.is_err(), "closed is closed");
+    other.write(sent[..1].to_vec().into()).await.unwrap();
+    other.close().await.unwrap();
+    let mut arrived = read(&fixture.path());
+    assert_eq!(arrived.pop(), Some(sent[0].clone()));
+    arrived.sort_by_key(|record| sent.iter().position(|one| one == record));
+    assert_eq!(arrived, sent);
+    let again = FileSink::open(Shared::default(), fixture.path()).await.unwrap();
+    again.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -179,7 +179,7 @@ async fn records_are_taken_out_also_while_a_sink_writes() {
     assert_eq!(place.purge(origins).await, 0, "of the file that was before");
     let left = [0, 2, 3, 5].map(|index| sent[index].clone()).to_vec();
     assert_eq!(read(&place.path()), left);
-    let sink = super::FileSink::open(place.path()).await.unwrap();
+    let sink = super::FileSink::open(super::Shared::default(), place.path()).await.unwrap();
     let origins = chosen(place.all().await, &[0, 2]);
     assert_eq!(place.purge(origins.clone()).await, 2);
     assert_eq!(place.purge(origins).await, 0, "they are gone already");
