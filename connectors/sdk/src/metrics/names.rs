@@ -52,8 +52,10 @@ pub const CDC_ROWS_UNKNOWN: Name =
 pub const SNAPSHOT_ROWS: Name =
     ("snapshot_rows_total", "Events read from the table itself, by a snapshot before its log.");
 /// Counter.
-pub const SNAPSHOT_INCOMPLETE: Name =
-    ("snapshot_rows_skipped_total", "Rows of the table passed over by a snapshot: a required column is null.");
+pub const SNAPSHOT_INCOMPLETE: Name = (
+    "snapshot_rows_skipped_total",
+    "Rows of the table passed over by a snapshot: a required column is null.",
+);
 /// Gauge.
 pub const SNAPSHOT_DONE: Name =
     ("snapshot_done_ratio", "The share of the table that the snapshot has read, 0 to 1.");
