@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Broker, Database, Read, Weir, count, read_topic};
+use crate::harness::{Broker, Database, Read, Weir, count, read_topic, until};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const RECORDS: usize = 30;
@@ -227,6 +227,43 @@ fn dead_letters_in_a_table() {
     let place = json!({"connector": "scylla-dead-letter", "config":
         {"session": {"contact_points": [database.address()]}, "keyspace": "orders_ks", "table": "dead_letter_queue"}});
     life(&Shop::new(broker.address(), place));
+}
+
+/// Ctrl-C while the broker is away: nothing is removed, and a later replay sends all of them.
+#[test]
+fn a_replay_that_is_broken_off_loses_nothing() {
+    let broker = weir_redpanda_dev::RedpandaDev::start("127.0.0.1:0").unwrap();
+    let shop = Shop::with_file(broker.address().to_string());
+    shop.run();
+    let file = shop.pipeline("100KB");
+    broker.pause().unwrap();
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_weir"));
+    let replay = Weir::start(replay.args(["dlq", "replay", "--purge"]).arg(&file));
+    until("it hears signals", LIMIT, || hears_interrupts(replay.pid()).then_some(()));
+    replay.signal("INT");
+    let (status, said) = replay.wait(LIMIT);
+    assert!(
+        status.code() == Some(1) && said.contains("nothing was removed; replay again"),
+        "{status} {said}"
+    );
+    broker.resume().unwrap();
+    assert_eq!(shop.listed(&[]).len(), POISON);
+    let sent = shop.dlq("replay", &["--purge"]);
+    assert!(
+        sent.out.starts_with("sent 3 dead letters, 0 failed again\nremoved"),
+        "{} {}",
+        sent.out,
+        sent.err
+    );
+    assert_eq!(shop.arrived(), RECORDS);
+}
+
+/// Its handler of SIGINT is there, as the kernel tells.
+fn hears_interrupts(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    caught.is_some_and(|mask| mask & 0b10 != 0)
 }
 
 #[test]
