@@ -24,14 +24,7 @@ pub struct CheckpointConfig {
 impl CheckpointConfig {
     /// Problems that the types cannot express.
     pub fn problems(&self) -> Vec<Problem> {
-        let mut problems: Vec<_> =
-            self.session.check().into_iter().map(|problem| problem.under("/session")).collect();
-        for (pointer, name) in [("/keyspace", &self.keyspace), ("/table", &self.table)] {
-            if name.is_empty() {
-                problems.push(Problem::new(pointer, "the name is empty"));
-            }
-        }
-        problems
+        self.session.check_beside(&[("/keyspace", &self.keyspace), ("/table", &self.table)])
     }
 
     /// Who decides a conditional write, and the consistency of a read that sees all of them.

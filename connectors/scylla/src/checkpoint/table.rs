@@ -7,8 +7,7 @@ use weir_sdk::config::Problem;
 use weir_sdk::{Error, ErrorKind};
 
 use super::config::CheckpointConfig;
-use crate::reader::table::quote;
-use crate::session::errors::{Classify, shape};
+use crate::session::schema;
 
 /// Every column: its name, its type, and its kind as the schema calls it.
 pub const COLUMNS: [(&str, &str, &str); 10] = [
@@ -24,12 +23,9 @@ pub const COLUMNS: [(&str, &str, &str); 10] = [
     ("source_offset", "blob", "regular"),
 ];
 
-const ASKED: &str =
-    "SELECT column_name, type, kind FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?";
-
 /// The table, quoted.
 pub fn quoted(config: &CheckpointConfig) -> String {
-    format!("{}.{}", quote(&config.keyspace), quote(&config.table))
+    schema::quoted(&config.keyspace, &config.table)
 }
 
 /// Compares the table with what is needed.
@@ -37,14 +33,7 @@ pub fn quoted(config: &CheckpointConfig) -> String {
 /// # Errors
 /// `Config`, with the statement that repairs each problem.
 pub async fn check(session: &Session, config: &CheckpointConfig) -> Result<(), Error> {
-    let asked = session.query_unpaged(ASKED, (&config.keyspace, &config.table)).await;
-    let answer = asked.map_err(|error| error.classify().context("read the schema"))?;
-    let answer = answer.into_rows_result().map_err(shape)?;
-    let mut found = BTreeMap::new();
-    for column in answer.rows::<(String, String, String)>().map_err(shape)? {
-        let (name, of_type, kind) = column.map_err(shape)?;
-        found.insert(name, (of_type, kind));
-    }
+    let found = schema::columns(session, &config.keyspace, &config.table).await?;
     let has_keyspace = session.get_cluster_state().get_keyspace(&config.keyspace).is_some();
     let problems = problems(config, has_keyspace, &found);
     if problems.is_empty() {
@@ -63,13 +52,7 @@ fn problems(
 ) -> Vec<Problem> {
     let table = quoted(config);
     if !has_keyspace && found.is_empty() {
-        let help = format!(
-            "CREATE KEYSPACE {} WITH replication = {{'class': 'NetworkTopologyStrategy', 'replication_factor': 3}};",
-            quote(&config.keyspace),
-        );
-        return vec![
-            Problem::new("/keyspace", format!("there is no keyspace `{}`", config.keyspace)).help(help),
-        ];
+        return vec![schema::no_keyspace(&config.keyspace)];
     }
     let problem = |message: String, help: String| Problem::new("/table", message).help(help);
     if found.is_empty() {
@@ -77,10 +60,9 @@ fn problems(
     }
     let mut problems = Vec::new();
     for (name, wanted, kind) in COLUMNS {
-        let keyed = kind == "partition_key" || kind == "clustering";
         match found.get(name) {
             Some((of_type, found)) if of_type == wanted && found == kind => {}
-            None if !keyed => {
+            None if !schema::is_key(kind) => {
                 let word = if kind == "static" { " static" } else { "" };
                 let help = format!("ALTER TABLE {table} ADD {name} {wanted}{word};");
                 problems.push(problem(format!("{table} has no column `{name}`"), help));
@@ -92,7 +74,7 @@ fn problems(
             }
         }
     }
-    let keys = found.values().filter(|(_, kind)| kind == "partition_key" || kind == "clustering").count();
+    let keys = found.values().filter(|(_, kind)| schema::is_key(kind)).count();
     if keys > 3 {
         let message = format!("{table} is another table: its key has more columns");
         return vec![problem(message, format!("name a table of its own: {}", create(&table)))];

@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt as _, stream};
 use scylla::client::session::Session;
 use scylla::statement::prepared::PreparedStatement;
 use weir_sdk::config::Problem;
 use weir_sdk::dead_letter::DeadLetter;
-use weir_sdk::{
-    Context, Error, Failed, Order, Record, Records, Sink, SinkConnector, WriteError, async_trait,
-};
+use weir_sdk::{Context, Error, Order, Record, Records, Sink, SinkConnector, WriteError, async_trait};
 
 use super::config::DeadLetterConfig;
 use super::row::Written;
 use super::table::{self, COLUMNS};
 use crate::session::connect;
 use crate::session::errors::Classify;
+use crate::session::rows;
 
 /// How many rows of one call are on their way at a time.
 const AT_A_TIME: usize = 64;
@@ -54,18 +52,11 @@ struct OpenTable {
 #[async_trait]
 impl Sink for OpenTable {
     async fn write(&self, records: Records) -> Result<(), WriteError> {
-        let writes = (0..records.len()).map(|index| {
-            let record = records[index].clone();
-            async move { self.write_one(record).await.map_err(|error| Failed { index, error }) }
-        });
-        let answers: Vec<_> = stream::iter(writes).buffered(AT_A_TIME).collect().await;
-        let failed: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
-        if failed.is_empty() { Ok(()) } else { Err(WriteError::Some(failed)) }
+        rows::write_each(&records, AT_A_TIME, |record| self.write_one(record)).await
     }
 
     async fn probe(&self) -> Result<(), Error> {
-        let asked = self.session.query_unpaged("SELECT key FROM system.local", ()).await;
-        asked.map(drop).map_err(Classify::classify)
+        rows::probe(&self.session).await
     }
 
     fn order(&self) -> Order {

@@ -7,8 +7,7 @@ use weir_sdk::Error;
 use weir_sdk::config::Problem;
 
 use super::config::DeadLetterConfig;
-use crate::reader::table::quote;
-use crate::session::errors::{Classify, shape};
+use crate::session::schema;
 
 /// Every column with its type; the first is the key. Statements and rows have them in this order.
 pub const COLUMNS: [(&str, &str); 21] = [
@@ -35,9 +34,6 @@ pub const COLUMNS: [(&str, &str); 21] = [
     ("timestamp_us", "bigint"),
 ];
 
-const ASKED: &str =
-    "SELECT column_name, type, kind FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?";
-
 /// The names of the columns, with commas.
 pub fn names() -> String {
     COLUMNS.map(|(name, _)| name).join(", ")
@@ -45,7 +41,7 @@ pub fn names() -> String {
 
 /// The table, quoted.
 pub fn quoted(config: &DeadLetterConfig) -> String {
-    format!("{}.{}", quote(&config.keyspace), quote(&config.table))
+    schema::quoted(&config.keyspace, &config.table)
 }
 
 /// Compares the table with what is needed.
@@ -53,14 +49,7 @@ pub fn quoted(config: &DeadLetterConfig) -> String {
 /// # Errors
 /// `Config`, with the statement that repairs each problem.
 pub async fn check(session: &Session, config: &DeadLetterConfig) -> Result<(), Error> {
-    let asked = session.query_unpaged(ASKED, (&config.keyspace, &config.table)).await;
-    let answer = asked.map_err(|error| error.classify().context("read the schema"))?;
-    let answer = answer.into_rows_result().map_err(shape)?;
-    let mut found = BTreeMap::new();
-    for column in answer.rows::<(String, String, String)>().map_err(shape)? {
-        let (name, of_type, kind) = column.map_err(shape)?;
-        found.insert(name, (of_type, kind));
-    }
+    let found = schema::columns(session, &config.keyspace, &config.table).await?;
     let has_keyspace = session.get_cluster_state().get_keyspace(&config.keyspace).is_some();
     let problems = problems(config, has_keyspace, &found);
     if problems.is_empty() {
@@ -77,18 +66,14 @@ fn problems(
 ) -> Vec<Problem> {
     let table = quoted(config);
     if !has_keyspace && found.is_empty() {
-        return vec![Problem::new("/keyspace", format!("there is no keyspace `{}`", config.keyspace)).help(format!(
-            "CREATE KEYSPACE {} WITH replication = {{'class': 'NetworkTopologyStrategy', 'replication_factor': 3}};",
-            quote(&config.keyspace),
-        ))];
+        return vec![schema::no_keyspace(&config.keyspace)];
     }
     let problem = |message: String, help: String| Problem::new("/table", message).help(help);
     if found.is_empty() {
         return vec![problem(format!("there is no table {table}"), create(&table))];
     }
     let mut problems = Vec::new();
-    let keys: Vec<_> =
-        found.iter().filter(|(_, (_, kind))| kind == "partition_key" || kind == "clustering").collect();
+    let keys: Vec<_> = found.iter().filter(|(_, (_, kind))| schema::is_key(kind)).collect();
     if !matches!(keys.as_slice(), [(name, _)] if *name == "id") {
         let help = format!("name another table: {}", create(&table));
         problems.push(problem(

@@ -125,13 +125,8 @@ pub enum StartAt {
 impl OutboxConfig {
     /// Problems that the types cannot express.
     pub fn problems(&self) -> Vec<Problem> {
-        let mut problems: Vec<_> =
-            self.session.check().into_iter().map(|problem| problem.under("/session")).collect();
-        for (pointer, name) in [("/keyspace", &self.keyspace), ("/table", &self.table)] {
-            if name.is_empty() {
-                problems.push(Problem::new(pointer, "the name is empty"));
-            }
-        }
+        let names = [("/keyspace", self.keyspace.as_str()), ("/table", &self.table)];
+        let mut problems = self.session.check_beside(&names);
         if self.table.ends_with("_scylla_cdc_log") {
             let help = "name the table itself; its log is found";
             problems.push(Problem::new("/table", "this is a CDC log").help(help));

@@ -5,7 +5,8 @@ use weir_sdk::config::{Problem, child, name_help};
 
 use super::config::{OutboxConfig, Preset};
 use super::text::Form;
-use crate::reader::table::{Table, quote};
+use crate::reader::table::Table;
+use crate::session::schema::quote;
 
 /// What is selected from the log beside the key columns, in this order.
 #[derive(Clone, Debug)]

@@ -84,15 +84,12 @@ pub enum OnUnmapped {
 impl ProjectionConfig {
     /// Problems that the types cannot express and that need no look at the table.
     pub fn problems(&self) -> Vec<Problem> {
-        let session = self.session.check().into_iter().map(|problem| problem.under("/session"));
-        let mut problems: Vec<_> = session.collect();
-        let names =
-            [("/keyspace", &self.keyspace), ("/table", &self.table), ("/type_header", &self.type_header)];
-        for (pointer, name) in names {
-            if name.is_empty() {
-                problems.push(Problem::new(pointer, "the name is empty"));
-            }
-        }
+        let names = [
+            ("/keyspace", self.keyspace.as_str()),
+            ("/table", &self.table),
+            ("/type_header", &self.type_header),
+        ];
+        let mut problems = self.session.check_beside(&names);
         if self.events.is_empty() {
             problems.push(Problem::new("/events", "no type of event is mapped").help(
                 "name at least one, for example `OrderCreated: { upsert: { order_id: $.order_id } }`, or `*` for all",

@@ -8,7 +8,7 @@ use weir_sdk::json::Lookup;
 use super::config::{Change, ProjectionConfig};
 use super::expression::Expression;
 use super::table::Table;
-use crate::reader::table::quote;
+use crate::session::schema::quote;
 
 /// What a type of event does.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::{StreamExt as _, future, stream};
+use futures::future;
 use scylla::client::session::Session;
 use scylla::statement::prepared::PreparedStatement;
 use tokio::sync::OnceCell;
@@ -11,7 +11,7 @@ use weir_sdk::config::Problem;
 use weir_sdk::json::Lookup;
 use weir_sdk::metrics::{Counter, names};
 use weir_sdk::{
-    Context, Error, ErrorKind, Failed, Order, Record, Records, Sink, SinkConnector, WriteError, async_trait,
+    Context, Error, ErrorKind, Order, Record, Records, Sink, SinkConnector, WriteError, async_trait,
 };
 
 use super::config::{ANY, OnUnmapped, ProjectionConfig};
@@ -22,6 +22,7 @@ use super::table::Table;
 use super::value::{self, Given};
 use crate::session::connect;
 use crate::session::errors::Classify;
+use crate::session::rows;
 
 /// How many events of one call are on their way at a time: more than a node works on at once, few enough to be fair.
 const AT_A_TIME: usize = 128;
@@ -64,18 +65,11 @@ struct EventType {
 impl Sink for OpenProjection {
     async fn write(&self, records: Records) -> Result<(), WriteError> {
         let schema = &OnceCell::new();
-        let writes = (0..records.len()).map(|index| {
-            let record = records[index].clone();
-            async move { self.write_one(record, schema).await.map_err(|error| Failed { index, error }) }
-        });
-        let answers: Vec<_> = stream::iter(writes).buffered(AT_A_TIME).collect().await;
-        let failed: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
-        if failed.is_empty() { Ok(()) } else { Err(WriteError::Some(failed)) }
+        rows::write_each(&records, AT_A_TIME, |record| self.write_one(record, schema)).await
     }
 
     async fn probe(&self) -> Result<(), Error> {
-        let asked = self.session.query_unpaged("SELECT key FROM system.local", ()).await;
-        asked.map(drop).map_err(Classify::classify)
+        rows::probe(&self.session).await
     }
 
     fn order(&self) -> Order {

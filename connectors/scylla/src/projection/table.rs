@@ -7,8 +7,7 @@ use weir_sdk::Error;
 use weir_sdk::config::Problem;
 
 use super::config::ProjectionConfig;
-use crate::reader::table::quote;
-use crate::session::errors::{Classify, shape};
+use crate::session::schema;
 
 /// The table that is projected into.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,25 +27,18 @@ pub struct Column {
     pub is_key: bool,
 }
 
-const COLUMNS: &str =
-    "SELECT column_name, type, kind FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?";
-
 impl Table {
     /// Reads the schema.
     ///
     /// # Errors
     /// `Config` when there is no such table.
     pub async fn read(session: &Session, config: &ProjectionConfig) -> Result<Self, Error> {
-        let asked = session.query_unpaged(COLUMNS, (&config.keyspace, &config.table)).await;
-        let answer = asked.map_err(|error| error.classify().context("read the schema"))?;
-        let answer = answer.into_rows_result().map_err(shape)?;
-        let mut columns = BTreeMap::new();
-        for column in answer.rows::<(String, String, String)>().map_err(shape)? {
-            let (name, of_type, kind) = column.map_err(shape)?;
-            let is_key = kind == "partition_key" || kind == "clustering";
-            columns.insert(name, Column { of_type, is_key });
-        }
-        let name = format!("{}.{}", quote(&config.keyspace), quote(&config.table));
+        let columns = schema::columns(session, &config.keyspace, &config.table).await?;
+        let column = |(name, (of_type, kind)): (String, (String, String))| {
+            (name, Column { of_type, is_key: schema::is_key(&kind) })
+        };
+        let columns: BTreeMap<_, _> = columns.into_iter().map(column).collect();
+        let name = schema::quoted(&config.keyspace, &config.table);
         if columns.is_empty() {
             let problem = Problem::new("/table", format!("there is no table {name}"));
             let help = format!("lay it with the columns it is to have: CREATE TABLE {name} (…);");

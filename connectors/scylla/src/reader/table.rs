@@ -13,6 +13,7 @@ use weir_sdk::Error;
 use weir_sdk::config::Problem;
 
 use crate::session::errors::{Classify, shape};
+use crate::session::schema::{no_keyspace, quoted};
 
 /// A table as the schema describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,12 +92,12 @@ impl Table {
 
     /// `"keyspace"."table"`.
     pub fn quoted(&self) -> String {
-        format!("{}.{}", quote(&self.keyspace), quote(&self.name))
+        quoted(&self.keyspace, &self.name)
     }
 
     /// The log, quoted.
     pub fn log(&self) -> String {
-        format!("{}.{}", quote(&self.keyspace), quote(&format!("{}_scylla_cdc_log", self.name)))
+        quoted(&self.keyspace, &format!("{}_scylla_cdc_log", self.name))
     }
 
     /// The type of a column in CQL, in lower case; `None` when there is no such column.
@@ -180,12 +181,9 @@ pub fn refused(problems: Vec<Problem>) -> Error {
 
 fn absent(session: &Session, keyspace: &str, name: &str) -> Problem {
     if session.get_cluster_state().get_keyspace(keyspace).is_none() {
-        return Problem::new("/keyspace", format!("there is no keyspace `{keyspace}`")).help(format!(
-            "CREATE KEYSPACE {} WITH replication = {{'class': 'NetworkTopologyStrategy', 'replication_factor': 3}};",
-            quote(keyspace),
-        ));
+        return no_keyspace(keyspace);
     }
-    let table = format!("{}.{}", quote(keyspace), quote(name));
+    let table = quoted(keyspace, name);
     Problem::new("/table", format!("there is no table {table}")).help(format!(
         "CREATE TABLE {table} (aggregate_id uuid, sequence_number bigint, id uuid, event_id uuid, event_type text, event_version int, payload text, correlation_id uuid, causation_id uuid, created_at timestamp, PRIMARY KEY ((aggregate_id), sequence_number)) WITH cdc = {{'enabled': true, 'ttl': 86400}} AND default_time_to_live = 86400;"
     ))
@@ -201,11 +199,6 @@ fn options(mut bytes: &[u8]) -> Option<BTreeMap<String, String>> {
     };
     let options = bytes.try_get_u32_le().ok()?;
     (0..options).map(|_| Some((text(&mut bytes)?, text(&mut bytes)?))).collect()
-}
-
-/// An identifier as CQL takes it letter by letter.
-pub fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn truth(text: &str) -> bool {

@@ -109,6 +109,13 @@ impl SessionConfig {
         }
     }
 
+    /// Problems of a block that has this one under `/session`, and of the names in it, each with its pointer.
+    pub(crate) fn check_beside(&self, names: &[(&str, &str)]) -> Vec<Problem> {
+        let empty = names.iter().filter(|(_, name)| name.is_empty());
+        let empty = empty.map(|(pointer, _)| Problem::new(*pointer, "the name is empty"));
+        self.check().into_iter().map(|problem| problem.under("/session")).chain(empty).collect()
+    }
+
     /// Problems that the types cannot express; pointers are relative to the block.
     pub fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();

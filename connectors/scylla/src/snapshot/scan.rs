@@ -14,9 +14,10 @@ use weir_sdk::{Error, ErrorKind, Partition, Record};
 use crate::outbox::mapping::Mapping;
 use crate::outbox::record::Draft;
 use crate::outbox::text::Texts;
-use crate::reader::table::{Table, quote, refused};
+use crate::reader::table::{Table, refused};
 use crate::reader::time::Micros;
 use crate::session::errors::{Classify, shape};
+use crate::session::schema::quote;
 
 /// Ranges read at the same time: what waits is a page of each.
 const PARALLEL: usize = 4;
