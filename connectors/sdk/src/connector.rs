@@ -6,6 +6,7 @@
 //! [`store`](fn@store) does the same for a [`StoreConnector`], a place where checkpoints are kept.
 
 mod store;
+mod typed;
 
 pub use store::{StoreConnector, StoreFactory, store};
 
@@ -17,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::checkpoint::Checkpoint;
-use crate::config::{self, Problem};
+use crate::config::Problem;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind};
 use crate::position::{Position, To};
@@ -25,6 +26,7 @@ use crate::record::Origin;
 use crate::sink::Sink;
 use crate::source::{Source, Start};
 use crate::transform::Transform;
+use typed::Typed;
 
 /// A kind of source. A value, so that it may share what all its sources use.
 #[async_trait]
@@ -194,84 +196,4 @@ pub fn sink<C: SinkConnector>(connector: C) -> Arc<dyn SinkFactory> {
 /// Erases the type of a transform connector.
 pub fn transform<C: TransformConnector>(connector: C) -> Arc<dyn TransformFactory> {
     Arc::new(Typed(connector))
-}
-
-struct Typed<C>(C);
-
-#[async_trait]
-impl<C: SourceConnector> SourceFactory for Typed<C> {
-    fn name(&self) -> &str {
-        C::NAME
-    }
-
-    fn config_schema(&self) -> Value {
-        schemars::schema_for!(C::Config).to_value()
-    }
-
-    fn check(&self, config: &Value) -> Vec<Problem> {
-        config::read(config).map_or_else(|problems| problems, |config| self.0.check(&config))
-    }
-
-    async fn open(
-        &self,
-        config: Value,
-        resume: Checkpoint,
-        context: Context,
-    ) -> Result<Box<dyn Source>, Error> {
-        let config = config::read(&config).map_err(Error::config)?;
-        self.0.open(config, resume, context).await
-    }
-
-    async fn purge(&self, config: Value, origins: Vec<Origin>, context: Context) -> Result<usize, Error> {
-        let config = config::read(&config).map_err(Error::config)?;
-        self.0.purge(config, origins, context).await
-    }
-
-    fn position(&self, checkpoint: &Checkpoint) -> Result<Position, Error> {
-        self.0.position(checkpoint)
-    }
-
-    async fn seek(&self, config: Value, to: To, context: Context) -> Result<Start, Error> {
-        let config = config::read(&config).map_err(Error::config)?;
-        self.0.seek(config, to, context).await
-    }
-}
-
-#[async_trait]
-impl<C: SinkConnector> SinkFactory for Typed<C> {
-    fn name(&self) -> &str {
-        C::NAME
-    }
-
-    fn config_schema(&self) -> Value {
-        schemars::schema_for!(C::Config).to_value()
-    }
-
-    fn check(&self, config: &Value) -> Vec<Problem> {
-        config::read(config).map_or_else(|problems| problems, |config| self.0.check(&config))
-    }
-
-    async fn open(&self, config: Value, context: Context) -> Result<Arc<dyn Sink>, Error> {
-        let config = config::read(&config).map_err(Error::config)?;
-        self.0.open(config, context).await
-    }
-}
-
-impl<C: TransformConnector> TransformFactory for Typed<C> {
-    fn name(&self) -> &str {
-        C::NAME
-    }
-
-    fn config_schema(&self) -> Value {
-        schemars::schema_for!(C::Config).to_value()
-    }
-
-    fn check(&self, config: &Value) -> Vec<Problem> {
-        config::read(config).map_or_else(|problems| problems, |config| self.0.check(&config))
-    }
-
-    fn build(&self, config: &Value) -> Result<Arc<dyn Transform>, Error> {
-        let config = config::read(config).map_err(Error::config)?;
-        self.0.build(config)
-    }
 }

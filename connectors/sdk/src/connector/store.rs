@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::Typed;
-use crate::config::{self, Problem};
+use super::typed::Typed;
+use crate::config::Problem;
 use crate::error::Error;
 use crate::store::CheckpointStore;
 
@@ -46,22 +46,4 @@ pub trait StoreFactory: Send + Sync {
 /// Erases the type of a kind of store.
 pub fn store<C: StoreConnector>(connector: C) -> Arc<dyn StoreFactory> {
     Arc::new(Typed(connector))
-}
-
-impl<C: StoreConnector> StoreFactory for Typed<C> {
-    fn name(&self) -> &str {
-        C::NAME
-    }
-
-    fn config_schema(&self) -> Value {
-        schemars::schema_for!(C::Config).to_value()
-    }
-
-    fn check(&self, config: &Value) -> Vec<Problem> {
-        config::read(config).map_or_else(|problems| problems, |config| self.0.check(&config))
-    }
-
-    fn open(&self, config: &Value, holder: String) -> Result<Arc<dyn CheckpointStore>, Error> {
-        Ok(self.0.open(config::read(config).map_err(Error::config)?, holder))
-    }
 }
