@@ -170,13 +170,8 @@ struct Loop {
 
 impl Loop {
     fn new(args: &Args) -> anyhow::Result<Self> {
-        let mut config = ClientConfig::new();
-        for (key, value) in PRODUCER {
-            config.set(key, value);
-        }
-        config.set("bootstrap.servers", &args.brokers);
         Ok(Self {
-            producer: config.create()?,
+            producer: producer(&args.brokers)?,
             topic: args.topic.clone(),
             part: args.part,
             left: args.records,
@@ -215,6 +210,15 @@ impl Loop {
         }
         Ok(())
     }
+}
+
+/// A producer with the settings of Weir.
+pub(crate) fn producer(brokers: &str) -> anyhow::Result<ThreadedProducer<DefaultProducerContext>> {
+    let mut config = ClientConfig::new();
+    for (key, value) in PRODUCER {
+        config.set(key, value);
+    }
+    Ok(config.set("bootstrap.servers", brokers).create()?)
 }
 
 /// The headers of the same record as Weir writes it.

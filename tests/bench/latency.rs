@@ -37,10 +37,10 @@ pub(crate) struct Args {
 }
 
 /// What the consumer saw.
-struct Seen {
+pub(crate) struct Seen {
     /// Microseconds from write to arrival, sorted, of the events written in the time that counts.
-    latencies: Vec<u64>,
-    repeats: u64,
+    pub(crate) latencies: Vec<u64>,
+    pub(crate) repeats: u64,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -99,7 +99,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Reads until as many different events have arrived as there will be.
-fn consume(topic: &Topic, from: u64, expected: u64) -> anyhow::Result<Seen> {
+pub(crate) fn consume(topic: &Topic, from: u64, expected: u64) -> anyhow::Result<Seen> {
     let (mut seen, mut ids) = (Seen { latencies: Vec::new(), repeats: 0 }, HashSet::new());
     let mut strange = 0;
     topic.read(|message| {

@@ -11,6 +11,7 @@
 //! * [`outage`]: how soon records flow again, and what a parked sink takes from another one
 //! * [`projection`]: a backlog of the outbox into a table, by `weir run` and by a bare loop of prepared upserts
 //! * [`appends`]: what the event store takes, alone and several on the same aggregates
+//! * [`polling`]: the same events by CDC and by polling, and what each asks of the database
 //! * [`servers`], [`events`], [`topic`], [`process`], [`report`]: what they stand on
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "benchmarks watch other processes, in real time")]
@@ -24,6 +25,7 @@ mod latency;
 mod middleware;
 mod outage;
 mod outbox;
+mod polling;
 mod process;
 mod projection;
 mod report;
@@ -57,6 +59,9 @@ enum Figure {
     Outage(outage::Args),
     Projection(projection::Args),
     Appends(appends::Args),
+    Polling(polling::Args),
+    #[command(hide = true)]
+    Poller(polling::Poller),
     #[command(hide = true)]
     Upserts(projection::Upserts),
     #[command(hide = true)]
@@ -75,6 +80,8 @@ fn main() -> anyhow::Result<()> {
         Figure::Outage(args) => outage::run(&args),
         Figure::Projection(args) => projection::run(&args),
         Figure::Appends(args) => appends::run(&args),
+        Figure::Polling(args) => polling::run(&args),
+        Figure::Poller(args) => polling::poll(&args),
         Figure::Upserts(args) => projection::upserts(&args),
         Figure::Bare(args) => bare::run(&args),
         Figure::Serve(args) => servers::serve(&args),

@@ -40,7 +40,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// The database; each line of standard input moves its clock forward by so many seconds.
+    /// The database; a line of standard input moves its clock forward by so many seconds, or, being `statements`, asks
+    /// how many it has run.
     Scylla {
         #[arg(long)]
         vnodes: u16,
@@ -108,6 +109,12 @@ impl Server {
         self.process.tell(&AGE.as_secs().to_string())
     }
 
+    /// How many statements the database has run; scylla-dev counts them.
+    pub(crate) fn statements(&mut self) -> anyhow::Result<u64> {
+        self.process.tell("statements")?;
+        self.process.line("how many statements", |line| line.parse().ok())
+    }
+
     /// What the server has used.
     pub(crate) fn used(&self) -> anyhow::Result<Used> {
         process::used(self.pid)
@@ -124,7 +131,10 @@ pub(crate) fn serve(args: &Args) -> anyhow::Result<()> {
             let server = runtime.block_on(ScyllaDev::builder().vnodes(vnodes).clock(clock).start())?;
             super::report::say(server.address());
             for line in std::io::stdin().lines() {
-                server.clock().advance(Duration::from_secs(line?.parse()?));
+                match line?.as_str() {
+                    "statements" => super::report::say(server.faults().statements()),
+                    seconds => server.clock().advance(Duration::from_secs(seconds.parse()?)),
+                }
             }
         }
         What::Kafka => {
