@@ -153,10 +153,19 @@ pub(crate) fn is_refusal(error: &ExecutionError) -> bool {
 
 /// Whether a write was refused because its time lies in the database's future; only the text tells.
 pub(crate) fn is_from_the_future(error: &ExecutionError) -> bool {
+    is_invalid_for(error, "from the future")
+}
+
+/// Whether a batch was refused for its size alone (`batch_size_fail_threshold_in_kb`); only the text tells.
+pub(crate) fn is_too_large(error: &ExecutionError) -> bool {
+    is_invalid_for(error, "Batch too large")
+}
+
+fn is_invalid_for(error: &ExecutionError, reason: &str) -> bool {
     matches!(
         error,
         ExecutionError::LastAttemptError(RequestAttemptError::DbError(DbError::Invalid, text))
-            if text.contains("from the future")
+            if text.contains(reason)
     )
 }
 

@@ -34,9 +34,9 @@ pub struct Options {
     pub patience: Duration,
     /// How long one request to the database may take.
     pub request_timeout: Duration,
-    /// The largest append, in bytes of payload (and a little for each event). Claimed events that the database then
-    /// refuses as too large a batch would block their aggregate, so this stays far below its limit (ScyllaDB: 1 MiB
-    /// for a batch, which carries each payload twice).
+    /// The largest append, in bytes of payload (and a little for each event). The default stays far below what ScyllaDB
+    /// takes as one batch, which carries each payload twice: 1 MiB. A larger append is written as two batches, first the
+    /// outbox, then the event store.
     pub max_append_bytes: usize,
     /// The writer's clock.
     pub clock: Clock,

@@ -3,14 +3,16 @@ use std::error::Error as StdError;
 
 use scylla::errors::{ExecutionError, SerializationError};
 use scylla::serialize::row::{RowSerializationContext, SerializeRow};
+use scylla::serialize::value::SerializeValue;
 use scylla::serialize::writers::RowWriter;
 use scylla::statement::batch::{Batch, BatchType};
+use scylla::statement::prepared::PreparedStatement;
 use scylla::value::{CqlTimestamp, MaybeUnset};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::load::Pause;
-use crate::{Claim, Error, EventEnvelope, EventStore, Head};
+use crate::statements::Statements;
+use crate::{Claim, Error, EventEnvelope, EventStore, Head, Traceparent};
 
 /// Events that are in the event store and in the outbox.
 #[derive(Debug)]
@@ -79,22 +81,33 @@ impl EventStore {
     }
 
     async fn write_once(&self, head: &Head, events: &[EventEnvelope]) -> Result<(), ExecutionError> {
+        let Statements { insert_event, insert_outbox, .. } = &*self.statements;
+        match self.write_batch(head, events, &[insert_event, insert_outbox]).await {
+            Err(e) if crate::error::is_too_large(&e) => {
+                // The limit is for batches over several partitions. The event store, one partition and so all or
+                // nothing, comes last: what it lacks is what a loader finishes, in both tables.
+                self.write_batch(head, events, &[insert_outbox]).await?;
+                self.write_batch(head, events, &[insert_event]).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Writes all events with each of these statements, in one batch.
+    async fn write_batch(
+        &self,
+        head: &Head,
+        events: &[EventEnvelope],
+        inserts: &[&PreparedStatement],
+    ) -> Result<(), ExecutionError> {
         let mut batch = Batch::new(BatchType::Logged);
         batch.set_consistency(self.options.scope.consistency());
         batch.set_request_timeout(Some(self.options.request_timeout));
-        let mut rows = Vec::with_capacity(2 * events.len());
-        for (ts, event) in (head.claim_ts..).zip(events) {
-            batch.append_statement(self.statements.insert_event.clone());
-            rows.push(OutRow::Event(event, ts));
-            match (&self.statements.insert_traced, &event.traceparent) {
-                (Some(insert), Some(trace)) => {
-                    batch.append_statement(insert.clone());
-                    rows.push(OutRow::Traced(event, trace.as_str(), ts));
-                }
-                _ => {
-                    batch.append_statement(self.statements.insert_outbox.clone());
-                    rows.push(OutRow::Outbox(event, ts));
-                }
+        let mut rows = Vec::with_capacity(inserts.len() * events.len());
+        for (time, event) in (head.claim_ts..).zip(events) {
+            for insert in inserts {
+                batch.append_statement((*insert).clone());
+                rows.push(NewRow { event, time });
             }
         }
         Box::pin(self.session.batch(&batch, &rows)).await.map(|_| ())
@@ -126,66 +139,41 @@ pub(crate) fn unpublished(head: &Head, source: Box<dyn StdError + Send + Sync>) 
     Error::Unpublished { aggregate_id: head.aggregate_id, sequence: head.sequence, source: Some(source) }
 }
 
-/// One row of the batch, with its write time in µs.
-enum OutRow<'a> {
-    Event(&'a EventEnvelope, i64),
-    Outbox(&'a EventEnvelope, i64),
-    /// With the trace that it was written in.
-    Traced(&'a EventEnvelope, &'a str, i64),
+/// An event for a row of either table, which takes what it has a column for.
+struct NewRow<'a> {
+    event: &'a EventEnvelope,
+    /// The write time, in µs.
+    time: i64,
 }
 
-impl SerializeRow for OutRow<'_> {
+impl SerializeRow for NewRow<'_> {
     fn serialize(
         &self,
         context: &RowSerializationContext<'_>,
         writer: &mut RowWriter<'_>,
     ) -> Result<(), SerializationError> {
-        match self {
-            Self::Event(e, ts) => (
-                e.aggregate_id,
-                e.sequence_number,
-                e.event_id,
-                e.event_type.as_str(),
-                e.event_version,
-                e.aggregate_type.as_str(),
-                e.payload.as_str(),
-                unset_if_none(e.causation_id),
-                unset_if_none(e.correlation_id),
-                CqlTimestamp(e.created_at.as_millisecond()),
-                *ts,
-            )
-                .serialize(context, writer),
-            // The message's id is the event's id, so that a repeat of the row is the same row.
-            Self::Outbox(e, ts) => (
-                e.aggregate_id,
-                e.sequence_number,
-                e.event_id,
-                e.event_id,
-                e.event_type.as_str(),
-                e.event_version,
-                e.payload.as_str(),
-                unset_if_none(e.correlation_id),
-                unset_if_none(e.causation_id),
-                CqlTimestamp(e.created_at.as_millisecond()),
-                *ts,
-            )
-                .serialize(context, writer),
-            Self::Traced(e, trace, ts) => (
-                e.aggregate_id,
-                e.sequence_number,
-                e.event_id,
-                e.event_id,
-                e.event_type.as_str(),
-                e.event_version,
-                e.payload.as_str(),
-                unset_if_none(e.correlation_id),
-                unset_if_none(e.causation_id),
-                CqlTimestamp(e.created_at.as_millisecond()),
-                *trace,
-                *ts,
-            )
-                .serialize(context, writer),
+        let Self { event, time } = self;
+        for column in context.columns() {
+            let (cell, of_type) = (writer.make_cell_writer(), column.typ());
+            match column.name() {
+                "aggregate_id" => event.aggregate_id.serialize(of_type, cell)?,
+                "aggregate_type" => event.aggregate_type.serialize(of_type, cell)?,
+                "sequence_number" => event.sequence_number.serialize(of_type, cell)?,
+                // The message's id is the event's id, so that a repeat of the row is the same row.
+                "event_id" | "id" => event.event_id.serialize(of_type, cell)?,
+                "event_type" => event.event_type.serialize(of_type, cell)?,
+                "event_version" => event.event_version.serialize(of_type, cell)?,
+                "event_data" | "payload" => event.payload.serialize(of_type, cell)?,
+                "correlation_id" => unset_if_none(event.correlation_id).serialize(of_type, cell)?,
+                "causation_id" => unset_if_none(event.causation_id).serialize(of_type, cell)?,
+                "traceparent" => unset_if_none(event.traceparent.as_ref().map(Traceparent::as_str))
+                    .serialize(of_type, cell)?,
+                "created_at" => CqlTimestamp(event.created_at.as_millisecond()).serialize(of_type, cell)?,
+                WRITE_TIME => time.serialize(of_type, cell)?,
+                other => return Err(SerializationError::new(UnknownColumn(other.to_owned()))),
+            };
         }
+        Ok(())
     }
 
     fn is_empty(&self) -> bool {
@@ -193,7 +181,15 @@ impl SerializeRow for OutRow<'_> {
     }
 }
 
+/// What the server calls the marker of `USING TIMESTAMP ?`.
+const WRITE_TIME: &str = "[timestamp]";
+
+/// A statement of ours that asks for what no event has.
+#[derive(Debug, thiserror::Error)]
+#[error("an event has nothing for the column `{0}`")]
+struct UnknownColumn(String);
+
 /// A null would be a tombstone: it has no TTL, so the CDC log would get a second row for it beside the event's own.
-fn unset_if_none(id: Option<Uuid>) -> MaybeUnset<Uuid> {
-    id.map_or(MaybeUnset::Unset, MaybeUnset::Set)
+fn unset_if_none<T: SerializeValue>(value: Option<T>) -> MaybeUnset<T> {
+    value.map_or(MaybeUnset::Unset, MaybeUnset::Set)
 }

@@ -23,8 +23,6 @@ pub(crate) struct Statements {
     pub(crate) event_id: PreparedStatement,
     pub(crate) insert_event: PreparedStatement,
     pub(crate) insert_outbox: PreparedStatement,
-    /// The same with the trace; where the table has a column for it.
-    pub(crate) insert_traced: Option<PreparedStatement>,
 }
 
 impl Statements {
@@ -90,21 +88,9 @@ impl Statements {
                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
                 ))
                 .await?,
-            insert_outbox: prepare.write(&insert_outbox(&outbox, "", "")).await?,
-            insert_traced: match prepare.has_traceparent().await? {
-                true => Some(prepare.write(&insert_outbox(&outbox, ", traceparent", ", ?")).await?),
-                false => None,
-            },
+            insert_outbox: prepare.insert_outbox(&outbox).await?,
         })
     }
-}
-
-fn insert_outbox(outbox: &str, column: &str, mark: &str) -> String {
-    format!(
-        "INSERT INTO {outbox} (aggregate_id, sequence_number, id, event_id, event_type, event_version, \
-         payload, correlation_id, causation_id, created_at{column}) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?{mark}) USING TIMESTAMP ?"
-    )
 }
 
 /// Prepares statements with what the options say.
@@ -132,6 +118,17 @@ impl Preparing<'_> {
         statement.set_serial_consistency(Some(self.options.scope.serial()));
         statement.set_page_size(self.options.page_size);
         Ok(statement)
+    }
+
+    /// With the trace, where the table has a column for it.
+    async fn insert_outbox(&self, outbox: &str) -> Result<PreparedStatement, Error> {
+        let (trace, mark) = if self.has_traceparent().await? { (", traceparent", ", ?") } else { ("", "") };
+        self.write(&format!(
+            "INSERT INTO {outbox} (aggregate_id, sequence_number, id, event_id, event_type, event_version, \
+             payload, correlation_id, causation_id, created_at{trace}) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?{mark}) USING TIMESTAMP ?"
+        ))
+        .await
     }
 
     /// Whether the outbox has a column of text for the trace.

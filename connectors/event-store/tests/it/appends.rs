@@ -95,6 +95,24 @@ async fn an_append_that_the_database_would_refuse_is_refused_before_it_is_claime
 }
 
 #[tokio::test]
+async fn an_append_that_is_too_large_for_one_batch_is_written_whole() {
+    let place = Place::find().await;
+    let mut options = place.options();
+    options.max_append_bytes = 4 << 20;
+    let store = place.store_with(options).await;
+    for (events, bytes) in [(1, 900 << 10), (3, 300 << 10)] {
+        let (id, large) = (Uuid::new_v4(), "x".repeat(bytes));
+        let nothing = store.load(id).await.unwrap().head;
+        let all = (0..events).map(|_| event(&large)).collect();
+        let head = store.append(&nothing, "Thing", all).await.unwrap().head;
+        store.append(&head, "Thing", vec![event("after")]).await.unwrap();
+        let written = place.assert_sound(id).await;
+        assert_eq!(written.len(), events + 1);
+        assert!(written[..events].iter().all(|event| event.payload == large));
+    }
+}
+
+#[tokio::test]
 async fn of_many_that_claim_the_same_number_at_once_exactly_one_wins() {
     let place = Place::find().await;
     let store = place.store().await;

@@ -47,6 +47,28 @@ async fn the_first_append_of_an_aggregate_is_finished_too() {
 }
 
 #[tokio::test]
+async fn an_append_that_stopped_between_its_outbox_and_its_events_is_finished() {
+    let place = Place::find().await;
+    let store = place.store().await;
+    let id = Uuid::new_v4();
+    let claim = half_an_append(&store, id).await;
+    for (time, event) in (claim.claim_ts()..).zip(claim.events()) {
+        let cql = format!(
+            "INSERT INTO {}.outbox_messages (aggregate_id, sequence_number, id, event_id, event_type, event_version, \
+             payload, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, toTimestamp(now())) USING TIMESTAMP {time}",
+            place.keyspace
+        );
+        let (number, event_id, payload) = (event.sequence_number, event.event_id, &event.payload);
+        let values = (id, number, event_id, event_id, &event.event_type, event.event_version, payload);
+        place.session.query_unpaged(cql, values).await.unwrap();
+    }
+    drop(claim);
+    let head = store.load(id).await.unwrap().head;
+    store.append(&head, "Thing", vec![event("4")]).await.unwrap();
+    assert_eq!(payloads(&place.assert_sound(id).await), ["1", "2", "3", "4"]);
+}
+
+#[tokio::test]
 async fn an_append_on_top_of_a_claim_that_nobody_published_is_a_conflict() {
     let place = Place::find().await;
     let store = place.store().await;
