@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// Seconds of load before that.
     #[arg(long, default_value_t = 15)]
     warm_up: u64,
+    /// Seconds of idleness before anything is measured: a source looks at its log less and less often.
+    #[arg(long, default_value_t = 70)]
+    settle: u64,
     /// Milliseconds from one round of the poller to the next, one contestant each.
     #[arg(long, default_values_t = [100, 1000])]
     every: Vec<u64>,
@@ -84,8 +87,7 @@ fn contest(args: &Args, every: Option<u64>) -> anyhow::Result<()> {
         None => start_weir(&scylla, &broker, folder.path())?,
         Some(every) => start_poller(&scylla, &broker, every)?,
     };
-    // The reader finds its pace.
-    std::thread::sleep(Duration::from_secs(args.warm_up.min(10)));
+    std::thread::sleep(Duration::from_secs(args.settle));
     let span = Duration::from_secs(args.seconds);
     let idle = watch(&mut scylla, &reader, span)?;
 
