@@ -7,6 +7,7 @@
 use std::error::Error;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
@@ -115,6 +116,8 @@ pub(crate) async fn bank(session: Arc<Session>) -> Result<(), Box<dyn Error>> {
     let again = accounts.execute_once(id, &withdraw, &request).await?;
     assert_eq!(once.events, again.events);
     assert_eq!(again.aggregate.balance_cents, 7_500);
+
+    accounts.store().finish_abandoned(Duration::from_secs(600)).await?;
 
     let (before, sequence) = accounts.replay(id, Until::Sequence(1)).await?;
     assert_eq!((before.balance_cents, sequence), (10_000, 1));

@@ -19,8 +19,9 @@
 //!
 //! Around it: snapshots of long histories ([`CommandHandler::with_snapshots`]), payloads of older forms
 //! ([`Upcasters`]), an aggregate as it was ([`CommandHandler::replay`]), commands that may come twice
-//! ([`CommandHandler::execute_once`]), all events in a row, for a rebuild ([`EventStore::scan`]), and
-//! processes over several aggregates ([`Saga`]).
+//! ([`CommandHandler::execute_once`]), all events in a row, for a rebuild ([`EventStore::scan`]),
+//! processes over several aggregates ([`Saga`]), and finishing what killed writers left behind
+//! ([`EventStore::finish_abandoned`]).
 //!
 //! # Why no event is lost, doubled or out of order
 //!
@@ -74,6 +75,7 @@
 //!   of code against minutes of standstill; the outbox row itself stays readable for its TTL.
 #![forbid(unsafe_code)]
 
+mod abandoned;
 mod aggregate;
 mod claim;
 mod clock;

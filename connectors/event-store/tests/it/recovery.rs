@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
-use weir_event_store::{Claim, Clock, Error, EventStore};
+use weir_event_store::{Claim, Clock, Error, EventStore, Options};
 
 use crate::place::{Place, event, payloads};
 
@@ -44,6 +44,41 @@ async fn the_first_append_of_an_aggregate_is_finished_too() {
     drop(store.claim(&head, "Thing", vec![event("1")]).await.unwrap());
     assert_eq!(store.load(id).await.unwrap().head.sequence(), 1);
     assert_eq!(payloads(&place.assert_sound(id).await), ["1"]);
+}
+
+#[tokio::test]
+async fn what_crashes_left_half_way_is_found_where_nobody_loads() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let place = Place::find().await;
+    let store = place.store_with(Options { page_size: 2, ..place.options() }).await;
+    let (whole, later, first) = (Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
+    for id in [whole, later, first] {
+        let head = store.load(id).await.unwrap().head;
+        if id != first {
+            let head = store.append(&head, "Thing", vec![event("1")]).await.unwrap().head;
+            if id == later {
+                drop(store.claim(&head, "Thing", vec![event("2"), event("3")]).await.unwrap());
+            }
+        } else {
+            drop(store.claim(&head, "Thing", vec![event("1")]).await.unwrap());
+        }
+    }
+    let patient = Options { recover_after: HOUR, ..place.options() };
+    place.store_with(patient).await.finish_abandoned(HOUR).await.unwrap();
+    assert_eq!(payloads(&place.event_store(later).await), ["1"], "a new claim still has its writer");
+
+    let at_once = Options { recover_after: Duration::ZERO, page_size: 2, ..place.options() };
+    let store = place.store_with(at_once).await;
+    store.finish_abandoned(Duration::ZERO).await.unwrap();
+    assert_eq!(payloads(&place.event_store(later).await), ["1"], "it is older than was asked for");
+    let finished = store.finish_abandoned(HOUR).await.unwrap();
+    assert!(finished >= 2, "{finished}");
+    for (id, events) in [(whole, &["1"][..]), (later, &["1", "2", "3"]), (first, &["1"])] {
+        assert_eq!(payloads(&place.assert_sound(id).await), events);
+    }
+    let before = place.event_store(later).await;
+    store.finish_abandoned(HOUR).await.unwrap();
+    assert_eq!(place.event_store(later).await, before, "nothing is left to do");
 }
 
 #[tokio::test]
