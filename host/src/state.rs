@@ -52,10 +52,17 @@ impl State {
             Running => &[Degraded, Parked, Paused, Restarting, Failed, Gap, Stopped],
             Degraded => &[Running, Parked, Paused, Restarting, Failed, Gap, Stopped],
             Parked => &[Running, Degraded, Paused, Restarting, Failed, Gap, Stopped],
-            Failed | Gap => &[Paused, Restarting, Stopped],
+            Failed => &[Running, Degraded, Parked, Paused, Restarting, Gap, Stopped],
+            Gap => &[Running, Degraded, Parked, Paused, Restarting, Failed, Stopped],
             Paused => &[Restarting, Stopped],
             Stopped => &[],
         }
+    }
+
+    /// It waits for somebody. While it is tried again now and then it stays in this state, until something goes
+    /// through, so that an alert does not come and go.
+    pub fn needs_operator(self) -> bool {
+        matches!(self, Self::Failed | Self::Gap)
     }
 
     /// The name in `/health`, logs and docs.
@@ -151,9 +158,10 @@ impl Board {
         let Some(line) = lines.get_mut(task) else { return };
         let Some((to, reason)) = decide(line) else { return };
         let from = line.status.state;
+        let is_news = from != to || (to.needs_operator() && line.status.reason != reason);
         line.status.write(to, reason.clone());
         drop(lines);
-        if from != to {
+        if is_news {
             log_transition(task, from, to, reason.as_deref().unwrap_or_default());
         }
     }

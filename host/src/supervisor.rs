@@ -91,9 +91,6 @@ pub async fn supervise(spec: Spec, pen: Pen, stop: Stop, mut orders: Orders) -> 
             continue;
         }
         spec.metrics.counter(names::TASK_RESTARTS).add(1);
-        if pen.state() != State::Restarting {
-            pen.because(State::Restarting, format!("trying again after: {error}"));
-        }
     }
 }
 

@@ -131,9 +131,13 @@ pub async fn run(spec: &Spec, pen: &Pen, stop: &Stop) -> Result<Ended, Error> {
         opened = open::open(spec, &parking) => opened?,
         () = stop.requested() => return Ok(Ended::Drained),
     };
-    pen.running();
+    let unproved = pen.state().needs_operator().then(|| pen.clone());
+    if unproved.is_none() {
+        pen.running();
+    }
     let mut saver = Saver::start(spec, opened.identity.clone(), opened.source.commits(), pen.clone());
     let mut flow = Flow::start(spec, opened, parking, stop);
+    flow.unproved = unproved;
     let ended = flow.run(&mut saver, stop).await;
     if ended.is_err() {
         pen.ending();
@@ -172,6 +176,8 @@ struct Flow {
     parts: JoinSet<Result<(), Error>>,
     sink: Arc<dyn weir_sdk::Sink>,
     metrics: Metrics,
+    /// Of a task that had failed: it is not said to run before something went through.
+    unproved: Option<Pen>,
 }
 
 impl Flow {
@@ -198,6 +204,7 @@ impl Flow {
             parts,
             sink: opened.sink,
             metrics: spec.metrics.clone(),
+            unproved: None,
         }
     }
 
@@ -213,9 +220,7 @@ impl Flow {
                     while let Ok(more) = self.settled.try_recv() {
                         self.progress.settle(more);
                     }
-                    if let Some(checkpoint) = self.progress.complete() {
-                        saver.save(checkpoint);
-                    }
+                    self.complete(saver);
                 }
                 Some(part) = self.parts.join_next() => ended(part)?,
                 error = saver.failed() => return Err(error),
@@ -251,8 +256,15 @@ impl Flow {
             parts += 1;
         }
         self.progress.expect(number, parts);
-        if let Some(checkpoint) = self.progress.complete() {
-            saver.save(checkpoint);
+        self.complete(saver);
+    }
+
+    /// Hands on to be saved what is settled, with all before it.
+    fn complete(&mut self, saver: &Saver) {
+        let Some(checkpoint) = self.progress.complete() else { return };
+        saver.save(checkpoint);
+        if let Some(pen) = self.unproved.take() {
+            pen.running();
         }
     }
 

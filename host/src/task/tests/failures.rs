@@ -141,6 +141,27 @@ async fn what_needs_the_operator_is_tried_again_every_five_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_task_that_failed_is_not_said_to_run_before_something_went_through() {
+    let records = numbered("p", 0..20, 20);
+    let (source, sink) = (MemorySource::of(records.clone()).endless(), MemorySink::new());
+    let refusals = (0..4).map(|_| Fault::refuse(ErrorKind::Auth));
+    let faulty = FaultySink::new(sink.clone(), refusals);
+    let bench = Bench::new(&source, faulty.factory("memory"));
+    bench.start();
+    bench.until(State::Failed).await;
+    let since = || bench.control.board().tasks().remove(&bench.task).unwrap().since;
+    let failed_since = since();
+    while sink.is_empty() {
+        assert_eq!((bench.shown().0, since()), (State::Failed, failed_since), "call {}", faulty.calls());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(faulty.calls() > 4, "{}", faulty.calls());
+    bench.until(State::Running).await;
+    sink.until(|written| written.len() == 20).await;
+    Trace::by_origin(&records, &sink.records()).assert_complete();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_checkpoint_of_another_source_is_refused() {
     let sink = MemorySink::new();
     let old = MemorySource::of(numbered("p", 0..5, 1)).with_identity("table-1");
