@@ -17,6 +17,7 @@ use scylla::value::{CqlTimestamp, CqlTimeuuid};
 use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
+use weir_scylla::hub::Hub;
 use weir_scylla_dev::ScyllaDev;
 use weir_sdk::metrics::Metrics;
 use weir_sdk::{Checkpoint, Context, Room, TaskId};
@@ -156,7 +157,7 @@ struct Row<'a> {
 async fn read_source(address: &str, records: usize) -> Duration {
     let config = json!({"session": {"contact_points": [address], "page_size": PAGE}, "keyspace": "shop", "table": "outbox"});
     let task = TaskId { pipeline: "bench".into(), sink: "none".into() };
-    let factory = weir_scylla::sources().remove(0);
+    let factory = weir_scylla::sources(&Hub::default()).remove(0);
     let context = Context::new(task, Metrics::default());
     let mut source = factory.open(config, Checkpoint::default(), context).await.unwrap();
     let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! The hub: sources of one process that read the same table share a session and what they read.
+//! The hub: all that one process does on a cluster shares a session, and sources of one table share what they read.
 //!
 //! Each open source has a *seat* with a reader of its own: its own front, visits, memory of what it emitted, and
 //! checkpoint, all as if it were alone. What seats share lies one layer below: pages of the log. They open the same
@@ -62,7 +62,7 @@ impl Hub {
         self.0.kept
     }
 
-    /// The session that this block describes; it is closed with the last source that uses it.
+    /// The session that this block describes; it is closed with the last who uses it.
     ///
     /// # Errors
     /// As [`connect()`].

@@ -8,7 +8,7 @@
 //! Reading order:
 //! * [`session`]: the `session` block, and what the driver's errors mean
 //! * [`reader`]: streams, windows, visits, and the position that survives a restart
-//! * [`hub`]: several sources that read one table, and ask the database once
+//! * [`hub`]: one session for all that a process does on a cluster; several sources that read one table and ask once
 //! * [`snapshot`]: the rows that a table holds, before its log
 //! * [`outbox`]: which rows are events, and what they look like as records
 //! * [`projection`]: events as rows of a table that is kept equal to the last word on each key
@@ -27,19 +27,26 @@ pub mod snapshot;
 
 use std::sync::Arc;
 
+use hub::Hub;
 use weir_sdk::{SinkFactory, SourceFactory, StoreFactory, connector};
 
-/// The sources of this crate, for the host's list.
-pub fn sources() -> Vec<Arc<dyn SourceFactory>> {
-    vec![connector::source(outbox::Outbox::default()), connector::source(dead_letter::DeadLetterSource)]
+/// The sources of this crate, for the host's list. All that is over one hub shares its sessions.
+pub fn sources(hub: &Hub) -> Vec<Arc<dyn SourceFactory>> {
+    vec![
+        connector::source(outbox::Outbox::default().over(hub.clone())),
+        connector::source(dead_letter::DeadLetterSource::over(hub.clone())),
+    ]
 }
 
 /// The sinks of this crate, for the host's list.
-pub fn sinks() -> Vec<Arc<dyn SinkFactory>> {
-    vec![connector::sink(dead_letter::DeadLetterSink), connector::sink(projection::Projection)]
+pub fn sinks(hub: &Hub) -> Vec<Arc<dyn SinkFactory>> {
+    vec![
+        connector::sink(dead_letter::DeadLetterSink::over(hub.clone())),
+        connector::sink(projection::Projection::over(hub.clone())),
+    ]
 }
 
 /// The checkpoint stores of this crate, for the host's list.
-pub fn stores() -> Vec<Arc<dyn StoreFactory>> {
-    vec![connector::store(checkpoint::ScyllaCheckpoints)]
+pub fn stores(hub: &Hub) -> Vec<Arc<dyn StoreFactory>> {
+    vec![connector::store(checkpoint::ScyllaCheckpoints::over(hub.clone()))]
 }

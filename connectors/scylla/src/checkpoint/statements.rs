@@ -22,7 +22,6 @@ use weir_sdk::{Checkpoint, Error, Partition, TaskId};
 use super::config::CheckpointConfig;
 use super::slots::{Change, Slots};
 use super::table;
-use crate::session::connect;
 use crate::session::errors::{Classify, shape};
 
 /// A session and what is asked over it.
@@ -66,12 +65,11 @@ type Columns =
     (Option<String>, Option<Uuid>, Option<String>, Option<i64>, Option<i32>, Option<String>, Option<Bytes>);
 
 impl Statements {
-    /// Connects, looks whether the table will do, and prepares.
+    /// Looks whether the table will do, and prepares.
     ///
     /// # Errors
-    /// What [`connect`](fn@connect) says, and `Config` with the statement that repairs the table.
-    pub async fn prepare(config: &CheckpointConfig) -> Result<Self, Error> {
-        let session = connect(&config.session).await?;
+    /// What the database answers, and `Config` with the statement that repairs the table.
+    pub async fn prepare(session: Arc<Session>, config: &CheckpointConfig) -> Result<Self, Error> {
         table::check(&session, config).await?;
         let (table, (serial, reading)) = (table::quoted(config), config.serial());
         let prepare = async |text: String| {

@@ -14,10 +14,20 @@ use super::config::CheckpointConfig;
 use super::slots::{Change, Slots};
 use super::statements::{Found, Save, Statements};
 use super::table;
+use crate::hub::Hub;
 
 /// Keeps checkpoints in a table.
-#[derive(Clone, Copy, Debug)]
-pub struct ScyllaCheckpoints;
+#[derive(Clone, Debug, Default)]
+pub struct ScyllaCheckpoints {
+    hub: Hub,
+}
+
+impl ScyllaCheckpoints {
+    /// Shares the sessions of this hub.
+    pub fn over(hub: Hub) -> Self {
+        Self { hub }
+    }
+}
 
 impl StoreConnector for ScyllaCheckpoints {
     const NAME: &'static str = "scylla";
@@ -28,8 +38,9 @@ impl StoreConnector for ScyllaCheckpoints {
     }
 
     fn open(&self, config: CheckpointConfig, holder: String) -> Arc<dyn CheckpointStore> {
-        let (us, statements, tasks) = (Uuid::new_v4(), OnceCell::new(), Mutex::default());
-        Arc::new(Store { config, us, holder, statements, tasks })
+        let (hub, us) = (self.hub.clone(), Uuid::new_v4());
+        let (statements, tasks) = (OnceCell::new(), Mutex::default());
+        Arc::new(Store { config, hub, us, holder, statements, tasks })
     }
 }
 
@@ -42,6 +53,7 @@ const LOOK: Duration = Duration::from_millis(2500);
 
 struct Store {
     config: CheckpointConfig,
+    hub: Hub,
     /// Who has what this store claimed.
     us: Uuid,
     /// What we say of ourselves.
@@ -134,7 +146,11 @@ impl CheckpointStore for Store {
 impl Store {
     /// Connects at the first call, and at the next if that failed.
     async fn statements(&self) -> Result<&Statements, Error> {
-        let opened = self.statements.get_or_try_init(|| Statements::prepare(&self.config)).await;
+        let open = async || {
+            let session = self.hub.session(&self.config.session).await?;
+            Statements::prepare(session, &self.config).await
+        };
+        let opened = self.statements.get_or_try_init(open).await;
         opened
             .map_err(|error| error.context(format_args!("checkpoint table {}", table::quoted(&self.config))))
     }

@@ -34,7 +34,7 @@ pub fn quoted(config: &CheckpointConfig) -> String {
 /// `Config`, with the statement that repairs each problem.
 pub async fn check(session: &Session, config: &CheckpointConfig) -> Result<(), Error> {
     let found = schema::columns(session, &config.keyspace, &config.table).await?;
-    let has_keyspace = session.get_cluster_state().get_keyspace(&config.keyspace).is_some();
+    let has_keyspace = schema::has_keyspace(session, &config.keyspace).await?;
     let problems = problems(config, has_keyspace, &found);
     if problems.is_empty() {
         return Ok(());

@@ -11,7 +11,7 @@ use weir_sdk::{Context, Error, Order, Record, Records, Sink, SinkConnector, Writ
 use super::config::DeadLetterConfig;
 use super::row::Written;
 use super::table::{self, COLUMNS};
-use crate::session::connect;
+use crate::hub::Hub;
 use crate::session::errors::Classify;
 use crate::session::rows;
 
@@ -19,8 +19,17 @@ use crate::session::rows;
 const AT_A_TIME: usize = 64;
 
 /// Writes dead letters to a table.
-#[derive(Clone, Copy, Debug)]
-pub struct DeadLetterSink;
+#[derive(Clone, Debug, Default)]
+pub struct DeadLetterSink {
+    hub: Hub,
+}
+
+impl DeadLetterSink {
+    /// Shares the sessions of this hub.
+    pub fn over(hub: Hub) -> Self {
+        Self { hub }
+    }
+}
 
 #[async_trait]
 impl SinkConnector for DeadLetterSink {
@@ -32,7 +41,7 @@ impl SinkConnector for DeadLetterSink {
     }
 
     async fn open(&self, config: DeadLetterConfig, _context: Context) -> Result<Arc<dyn Sink>, Error> {
-        let session = connect(&config.session).await?;
+        let session = self.hub.session(&config.session).await?;
         table::check(&session, &config).await?;
         let marks = COLUMNS.map(|(name, _)| format!(":{name}")).join(", ");
         let (table, names) = (table::quoted(&config), table::names());

@@ -18,7 +18,7 @@ use weir_sdk::{
 use super::config::DeadLetterConfig;
 use super::row::{READ, Read};
 use super::table;
-use crate::session::connect;
+use crate::hub::Hub;
 use crate::session::errors::{Classify, shape};
 
 /// The ring is read in so many ranges, one after the other, so that no query runs over a whole large table.
@@ -29,8 +29,17 @@ const AT_A_TIME: usize = 64;
 const PARTITION: &str = "ring";
 
 /// Reads dead letters from a table, to its end.
-#[derive(Clone, Copy, Debug)]
-pub struct DeadLetterSource;
+#[derive(Clone, Debug, Default)]
+pub struct DeadLetterSource {
+    hub: Hub,
+}
+
+impl DeadLetterSource {
+    /// Shares the sessions of this hub.
+    pub fn over(hub: Hub) -> Self {
+        Self { hub }
+    }
+}
 
 #[async_trait]
 impl SourceConnector for DeadLetterSource {
@@ -49,7 +58,7 @@ impl SourceConnector for DeadLetterSource {
     ) -> Result<Box<dyn Source>, Error> {
         let partition = Partition::from(PARTITION);
         let last = resume.get(&partition).map(Place::read).transpose()?;
-        let session = connect(&config.session).await?;
+        let session = self.hub.session(&config.session).await?;
         table::check(&session, &config).await?;
         let text = format!(
             "SELECT token(id) AS place, writetime(pipeline) AS written_us, {READ} FROM {} \
@@ -83,7 +92,7 @@ impl SourceConnector for DeadLetterSource {
     ) -> Result<usize, Error> {
         let places = origins.iter().filter(|origin| origin.partition.as_str() == PARTITION);
         let places = places.map(|origin| Place::read(&origin.offset)).collect::<Result<Vec<_>, _>>()?;
-        let session = connect(&config.session).await?;
+        let session = self.hub.session(&config.session).await?;
         table::check(&session, &config).await?;
         // With the time of the write: one that failed again since is newer, and stays.
         let text = format!("DELETE FROM {} USING TIMESTAMP ? WHERE id = ?", table::quoted(&config));

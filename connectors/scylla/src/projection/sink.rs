@@ -20,7 +20,7 @@ use super::plan::{self, Bind, Plan, Planned};
 use super::row::{self, Slot, Values, refused};
 use super::table::Table;
 use super::value::{self, Given};
-use crate::session::connect;
+use crate::hub::Hub;
 use crate::session::errors::Classify;
 use crate::session::rows;
 
@@ -28,8 +28,17 @@ use crate::session::rows;
 const AT_A_TIME: usize = 128;
 
 /// Keeps a table equal to the last word on each key.
-#[derive(Clone, Copy, Debug)]
-pub struct Projection;
+#[derive(Clone, Debug, Default)]
+pub struct Projection {
+    hub: Hub,
+}
+
+impl Projection {
+    /// Shares the sessions of this hub.
+    pub fn over(hub: Hub) -> Self {
+        Self { hub }
+    }
+}
 
 #[async_trait]
 impl SinkConnector for Projection {
@@ -41,7 +50,7 @@ impl SinkConnector for Projection {
     }
 
     async fn open(&self, config: ProjectionConfig, context: Context) -> Result<Arc<dyn Sink>, Error> {
-        let session = connect(&config.session).await?;
+        let session = self.hub.session(&config.session).await?;
         let types = prepare(&session, &config).await?;
         let ignored = context.metrics().counter(names::PROJECTION_IGNORED);
         Ok(Arc::new(OpenProjection { session, config, types, ignored }))

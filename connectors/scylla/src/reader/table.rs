@@ -13,7 +13,7 @@ use weir_sdk::Error;
 use weir_sdk::config::Problem;
 
 use crate::session::errors::{Classify, shape};
-use crate::session::schema::{no_keyspace, quoted};
+use crate::session::schema::{has_keyspace, no_keyspace, quoted};
 
 /// A table as the schema describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,8 @@ impl Table {
         let tablets = first::<(Option<i32>,)>(&of_keyspace)?.is_some_and(|(tablets,)| tablets.is_some());
         let of_table = ask(session, ID, &[keyspace, name]).await?;
         let Some((id, extensions)) = first::<(Uuid, Option<BTreeMap<String, &[u8]>>)>(&of_table)? else {
-            return Err(refused(vec![absent(session, keyspace, name)]));
+            let has_keyspace = has_keyspace(session, keyspace).await?;
+            return Err(refused(vec![absent(has_keyspace, keyspace, name)]));
         };
         let of_table = ask(session, CDC, &[keyspace, name]).await?;
         let cdc = first::<(Option<BTreeMap<String, String>>,)>(&of_table)?.and_then(|(cdc,)| cdc);
@@ -179,8 +180,8 @@ pub fn refused(problems: Vec<Problem>) -> Error {
     Error::config(problems).advice(advice.join("; "))
 }
 
-fn absent(session: &Session, keyspace: &str, name: &str) -> Problem {
-    if session.get_cluster_state().get_keyspace(keyspace).is_none() {
+fn absent(has_keyspace: bool, keyspace: &str, name: &str) -> Problem {
+    if !has_keyspace {
         return no_keyspace(keyspace);
     }
     let table = quoted(keyspace, name);

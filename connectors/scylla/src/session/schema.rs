@@ -10,6 +10,7 @@ use super::errors::{Classify, shape};
 
 const COLUMNS: &str =
     "SELECT column_name, type, kind FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?";
+const KEYSPACE: &str = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
 
 /// The columns of a table by name, each with its type in CQL and its kind as the schema calls it; none of a table that
 /// is not there.
@@ -27,6 +28,16 @@ pub(crate) async fn columns(
     let columns = answer.rows::<(String, String, String)>().map_err(shape)?;
     let column = |(name, of_type, kind)| (name, (of_type, kind));
     columns.map(|read| read.map(column).map_err(shape)).collect()
+}
+
+/// Whether there is such a keyspace.
+///
+/// # Errors
+/// What the database answers.
+pub(crate) async fn has_keyspace(session: &Session, keyspace: &str) -> Result<bool, Error> {
+    let asked = session.query_unpaged(KEYSPACE, (keyspace,)).await;
+    let answer = asked.map_err(|error| error.classify().context("read the schema"))?;
+    Ok(answer.into_rows_result().map_err(shape)?.rows_num() > 0)
 }
 
 /// Whether the column is part of the primary key, by its kind.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use weir_scylla::hub::Hub;
 use weir_scylla_dev::error::ErrorCode;
 use weir_scylla_dev::faults::Failure;
 use weir_sdk::testing::contract;
@@ -10,7 +11,7 @@ use weir_sdk::{Checkpoint, CheckpointStore, ErrorKind, Partition, TaskId};
 
 use crate::place::Place;
 
-const TABLE: &str = "CREATE TABLE shop.checkpoints (pipeline text, sink text, slot int, identity text static, \
+pub(crate) const TABLE: &str = "CREATE TABLE shop.checkpoints (pipeline text, sink text, slot int, identity text static, \
     owner uuid static, holder text static, saves bigint static, saved_at timestamp static, source_partition text, \
     source_offset blob, PRIMARY KEY ((pipeline, sink), slot))";
 
@@ -26,7 +27,7 @@ fn config(place: &Place) -> Value {
 }
 
 fn store(place: &Place, holder: &str) -> Arc<dyn CheckpointStore> {
-    let factory = weir_scylla::stores().remove(0);
+    let factory = weir_scylla::stores(&Hub::default()).remove(0);
     assert_eq!((factory.name(), factory.check(&config(place))), ("scylla", vec![]));
     factory.open(&config(place), holder.to_owned()).unwrap()
 }

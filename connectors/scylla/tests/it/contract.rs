@@ -132,5 +132,5 @@ fn small_pages(place: &Place) -> Value {
 fn its_factory_keeps_its_contract() {
     let config =
         json!({"session": {"contact_points": ["127.0.0.1:9042"]}, "keyspace": "shop", "table": "outbox"});
-    contract::source_factory(&*weir_scylla::sources()[0], &config);
+    contract::source_factory(&*weir_scylla::sources(&Hub::default())[0], &config);
 }

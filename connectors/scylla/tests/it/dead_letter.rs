@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use uuid::Uuid;
+use weir_scylla::hub::Hub;
 use weir_sdk::dead_letter::{DeadLetter, Facts, Id, Stage};
 use weir_sdk::metrics::Metrics;
 use weir_sdk::testing::contract::{self, Disturbance, SinkFixture, SourceFixture};
@@ -18,7 +19,7 @@ use weir_sdk::{
 
 use crate::place::Place;
 
-const TABLE: &str = "CREATE TABLE shop.dead (id uuid PRIMARY KEY, pipeline text, sink text, stage text, \
+pub(crate) const TABLE: &str = "CREATE TABLE shop.dead (id uuid PRIMARY KEY, pipeline text, sink text, stage text, \
     refused_by text, error_kind text, error_text text, advice text, attempts int, replays int, \
     first_failed_at timestamp, last_failed_at timestamp, source_partition text, source_offset blob, event_id uuid, \
     event_type text, aggregate_id text, key blob, payload blob, \
@@ -43,11 +44,11 @@ impl Dead {
     }
 
     async fn sink(&self) -> Result<Arc<dyn Sink>, Error> {
-        weir_scylla::sinks().remove(0).open(self.config().await, context()).await
+        weir_scylla::sinks(&Hub::default()).remove(0).open(self.config().await, context()).await
     }
 
     async fn source(&self, resume: Checkpoint) -> Result<Box<dyn Source>, Error> {
-        weir_scylla::sources().remove(1).open(self.config().await, resume, context()).await
+        weir_scylla::sources(&Hub::default()).remove(1).open(self.config().await, resume, context()).await
     }
 
     async fn bury(&self, letters: &[DeadLetter]) {
@@ -67,7 +68,11 @@ impl Dead {
     }
 
     async fn purge(&self, origins: Vec<Origin>) -> usize {
-        weir_scylla::sources().remove(1).purge(self.config().await, origins, context()).await.unwrap()
+        weir_scylla::sources(&Hub::default())
+            .remove(1)
+            .purge(self.config().await, origins, context())
+            .await
+            .unwrap()
     }
 }
 
@@ -242,8 +247,8 @@ async fn the_source_keeps_its_contract() {
 fn the_factories_keep_their_contract() {
     let config =
         json!({"session": {"contact_points": ["127.0.0.1:9042"]}, "keyspace": "shop", "table": "dead"});
-    contract::sink_factory(&*weir_scylla::sinks()[0], &config);
-    contract::source_factory(&*weir_scylla::sources()[1], &config);
+    contract::sink_factory(&*weir_scylla::sinks(&Hub::default())[0], &config);
+    contract::source_factory(&*weir_scylla::sources(&Hub::default())[1], &config);
 }
 
 #[tokio::test(flavor = "multi_thread")]

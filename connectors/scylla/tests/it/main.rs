@@ -15,6 +15,7 @@ mod reads;
 mod refusals;
 mod resumes;
 mod seats;
+mod sessions;
 mod snapshot;
 mod topology;
 mod troubles;

@@ -9,11 +9,12 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use uuid::Uuid;
+use weir_scylla::hub::Hub;
 use weir_sdk::metrics::{Metrics, names};
 use weir_sdk::testing::contract::{self, Disturbance, SinkFixture};
 use weir_sdk::testing::{RecordExt, record};
 use weir_sdk::{
-    Context, Error, ErrorKind, Headers, Record, Sink, TaskId, Timestamp, WriteError, async_trait,
+    Context, Error, ErrorKind, Headers, Record, Sink, SinkFactory, TaskId, Timestamp, WriteError, async_trait,
 };
 
 use crate::place::Place;
@@ -35,8 +36,13 @@ async fn open(place: &Place, table: &str, more: Value) -> Result<Arc<dyn Sink>, 
     open_in(context(), place, table, more).await
 }
 
+fn factory() -> Arc<dyn SinkFactory> {
+    let sinks = weir_scylla::sinks(&Hub::default());
+    sinks.into_iter().find(|sink| sink.name() == "scylla-projection").unwrap()
+}
+
 async fn open_in(context: Context, place: &Place, table: &str, more: Value) -> Result<Arc<dyn Sink>, Error> {
-    let factory = weir_scylla::sinks().into_iter().find(|sink| sink.name() == "scylla-projection").unwrap();
+    let factory = factory();
     let config = config(place, table, more);
     assert_eq!(factory.check(&config), []);
     factory.open(config, context).await
@@ -109,8 +115,7 @@ fn the_factory_keeps_its_contract() {
         "session": {"contact_points": ["127.0.0.1:9042"]}, "keyspace": "shop", "table": "orders",
         "events": {"*": {"upsert": {"k": "{key}"}}},
     });
-    let factory = weir_scylla::sinks().into_iter().find(|sink| sink.name() == "scylla-projection").unwrap();
-    contract::sink_factory(&*factory, &config);
+    contract::sink_factory(&*factory(), &config);
 }
 
 /// A table of the orders by status: each event names the status before it.
