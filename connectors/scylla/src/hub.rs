@@ -27,7 +27,8 @@ use scylla::client::session::Session;
 use weir_sdk::Error;
 
 use crate::outbox::OutboxConfig;
-use crate::outbox::config::{SnapshotMode, StartAt};
+use crate::outbox::config::SnapshotMode;
+use crate::reader::config::StartAt;
 use crate::reader::table::Table;
 use crate::session::{SessionConfig, connect};
 use shared::{Seat, Shared};
@@ -41,7 +42,7 @@ pub struct Hub(Arc<Held>);
 struct Held {
     sessions: Slots<SessionConfig, Session>,
     /// A table that was altered is another one: what is selected may have changed.
-    outboxes: Slots<(OutboxConfig, Table), Shared>,
+    readers: Slots<(Told, Table), Shared>,
     kept: usize,
 }
 
@@ -54,7 +55,7 @@ impl Default for Hub {
 impl Hub {
     /// Each reader keeps about so many bytes of each kind of read for seats that are a little behind.
     pub fn keeping(kept: usize) -> Self {
-        Self(Arc::new(Held { sessions: Slots::default(), outboxes: Slots::default(), kept }))
+        Self(Arc::new(Held { sessions: Slots::default(), readers: Slots::default(), kept }))
     }
 
     /// How much each reader keeps.
@@ -71,18 +72,29 @@ impl Hub {
         self.0.sessions.get(key, connect(config)).await
     }
 
-    /// A seat at the reader of this outbox table; `make` makes the reader for the first one. Reading stops with the last
-    /// one.
+    /// A seat at the reader of this table; `make` makes the reader for the first one. Reading stops with the last one.
     ///
     /// # Errors
     /// Of `make`.
-    pub async fn seat<F>(&self, config: &OutboxConfig, table: &Table, make: F) -> Result<Seat, Error>
+    pub async fn seat<F>(&self, told: Told, table: &Table, make: F) -> Result<Seat, Error>
     where
         F: Future<Output = Result<Arc<Shared>, Error>>,
     {
-        // Where to begin is each seat's own matter.
+        self.0.readers.get((told, table.clone()), make).await.map(Seat::take)
+    }
+}
+
+/// What a source is told of its log. Those that are told the same share a reader.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// That of an outbox.
+    Outbox(OutboxConfig),
+}
+
+impl Told {
+    /// What an outbox source is told; where to begin is each seat's own matter.
+    pub fn outbox(config: &OutboxConfig) -> Self {
         let (start, snapshot) = (StartAt::default(), SnapshotMode::default());
-        let key = (OutboxConfig { start, snapshot, ..config.clone() }, table.clone());
-        self.0.outboxes.get(key, make).await.map(Seat::take)
+        Self::Outbox(OutboxConfig { start, snapshot, ..config.clone() })
     }
 }

@@ -28,12 +28,13 @@ pub mod snapshot;
 use std::sync::Arc;
 
 use hub::Hub;
+use reader::open::Logs;
 use weir_sdk::{SinkFactory, SourceFactory, StoreFactory, connector};
 
 /// The sources of this crate, for the host's list. All that is over one hub shares its sessions.
 pub fn sources(hub: &Hub) -> Vec<Arc<dyn SourceFactory>> {
     vec![
-        connector::source(outbox::Outbox::default().over(hub.clone())),
+        connector::source(outbox::Outbox::of(Logs::default().over(hub.clone()))),
         connector::source(dead_letter::DeadLetterSource::over(hub.clone())),
     ]
 }

@@ -12,15 +12,18 @@
 //! * [`visits`], [`visit`], [`unsettled`]: when to come back, and how a late row is told from a known one
 //! * [`progress`], [`token`]: what was emitted, and the checkpoint that says so
 //! * [`table`], [`watch`]: what must be true of a table for its log to be read
+//! * [`config`], [`open`]: from what a source is told to its reader
 //!
 //! What it asks the database for goes through the [`hub`](crate::hub), where readers of the same log find each other.
 
 pub mod clock;
+pub mod config;
 pub mod directory;
 mod emit;
 pub mod fetch;
 pub mod figures;
 mod front;
+pub mod open;
 pub mod pace;
 pub mod progress;
 pub mod queue;

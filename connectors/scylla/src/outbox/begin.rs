@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use weir_sdk::Checkpoint;
 
-use super::config::{OutboxConfig, SnapshotMode, StartAt};
+use super::config::SnapshotMode;
+use crate::reader::config::{LogConfig, StartAt};
 use crate::reader::time::{Micros, micros};
 use crate::reader::token::{Main, Position};
 use crate::snapshot::ranges::Ranges;
@@ -39,11 +40,11 @@ pub struct There {
 
 impl Begin {
     /// Decides.
-    pub fn of(config: &OutboxConfig, there: There) -> Self {
+    pub fn of(config: &LogConfig, mode: SnapshotMode, there: There) -> Self {
         let There { now, oldest, position, snapshot, accepts_gap } = there;
         let safety = micros(config.safety.get());
         let Some(position) = position else {
-            return match config.snapshot {
+            return match mode {
                 SnapshotMode::None => Self::log(config.start, now, oldest),
                 SnapshotMode::Initial => Self::table(now, oldest, safety),
             };
@@ -108,6 +109,11 @@ mod tests {
         .unwrap()
     }
 
+    fn begun(snapshot: &str, there: There) -> Begin {
+        let config = config(snapshot);
+        Begin::of(&config.log(), config.snapshot, there)
+    }
+
     fn there(checkpoint: &Checkpoint, now: i64) -> There {
         There {
             now,
@@ -120,22 +126,22 @@ mod tests {
 
     #[test]
     fn a_snapshot_is_taken_once_and_finished_whatever_the_configuration_says_by_then() {
-        let begin = Begin::of(&config("initial"), there(&Checkpoint::default(), NOW));
+        let begin = begun("initial", there(&Checkpoint::default(), NOW));
         assert_eq!(begin.position.main.cut, NOW - 120 * SECOND);
-        let again = Begin::of(&config("none"), there(&begin.checkpoint, NOW + SECOND));
+        let again = begun("none", there(&begin.checkpoint, NOW + SECOND));
         assert_eq!((again.snapshot, again.checkpoint.len()), (begin.snapshot, 0));
         let log = [begin.position.main.put()].into_iter().collect();
-        assert!(Begin::of(&config("initial"), there(&log, NOW)).snapshot.is_none());
+        assert!(begun("initial", there(&log, NOW)).snapshot.is_none());
     }
 
     #[test]
     fn a_log_that_has_forgotten_the_begin_of_a_snapshot_means_another_snapshot() {
-        let begin = Begin::of(&config("initial"), there(&Checkpoint::default(), NOW));
+        let begin = begun("initial", there(&Checkpoint::default(), NOW));
         let mut saved = begin.checkpoint;
         saved.set("snapshot/3".into(), vec![1, 0x80 + 3, 0, 0, 0, 0, 0, 0, 1]);
         let (later, fresh) = (NOW + 4000 * SECOND, Ranges::begin(0).left());
         assert_ne!(there(&saved, later).snapshot.unwrap().left(), fresh);
-        let anew = Begin::of(&config("initial"), there(&saved, later));
+        let anew = begun("initial", there(&saved, later));
         assert_eq!((anew.position.main.cut, anew.lost), (later - 120 * SECOND, None));
         saved.merge(anew.checkpoint);
         let resumed = there(&saved.without_retired(), later).snapshot.unwrap();

@@ -1,15 +1,12 @@
 //! The `config:` block of `scylla-outbox`.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::str::FromStr;
-use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, de};
-use weir_sdk::Timestamp;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use weir_sdk::config::{ByteSize, HumanDuration, Problem};
 
+use crate::reader::config::{self, LogConfig, StartAt};
 use crate::session::SessionConfig;
 
 /// Reads the events of an outbox table from its CDC log.
@@ -47,16 +44,16 @@ pub struct OutboxConfig {
     #[serde(default)]
     pub snapshot: SnapshotMode,
     /// How far reading stays behind now. Rows that become readable later than this come out of order.
-    #[serde(default = "default_confidence")]
+    #[serde(default = "config::default_confidence")]
     pub confidence: HumanDuration,
     /// For how long a row may become readable late without being lost.
-    #[serde(default = "default_safety")]
+    #[serde(default = "config::default_safety")]
     pub safety: HumanDuration,
     /// How often the log is looked at while there is traffic.
-    #[serde(default = "default_poll_interval")]
+    #[serde(default = "config::default_poll_interval")]
     pub poll_interval: HumanDuration,
     /// Memory for the ids of rows that may still get late neighbours. Over it, a late row brings repeats.
-    #[serde(default = "default_unsettled_memory")]
+    #[serde(default = "config::default_unsettled_memory")]
     pub unsettled_memory: ByteSize,
 }
 
@@ -110,42 +107,24 @@ pub struct Columns {
     pub traceparent: Option<String>,
 }
 
-/// Where reading begins when there is no checkpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum StartAt {
-    /// With the oldest row that the log holds.
-    #[default]
-    Earliest,
-    /// With what is written from now on.
-    Latest,
-    /// With what was written at this time.
-    At(Timestamp),
-}
-
 impl OutboxConfig {
+    /// Which log is read, and how.
+    pub fn log(&self) -> LogConfig {
+        LogConfig {
+            session: self.session.clone(),
+            keyspace: self.keyspace.clone(),
+            table: self.table.clone(),
+            start: self.start,
+            confidence: self.confidence,
+            safety: self.safety,
+            poll_interval: self.poll_interval,
+            unsettled_memory: self.unsettled_memory,
+        }
+    }
+
     /// Problems that the types cannot express.
     pub fn problems(&self) -> Vec<Problem> {
-        let names = [("/keyspace", self.keyspace.as_str()), ("/table", &self.table)];
-        let mut problems = self.session.check_beside(&names);
-        if self.table.ends_with("_scylla_cdc_log") {
-            let help = "name the table itself; its log is found";
-            problems.push(Problem::new("/table", "this is a CDC log").help(help));
-        }
-        let confidence = self.confidence.get();
-        if self.safety.get() < confidence.max(Duration::from_secs(1)) {
-            let message = "expected at least 1s, and no less than `confidence`";
-            problems.push(Problem::new("/safety", message).help("the default is `120s`"));
-        }
-        if self.safety.get() > Duration::from_secs(3600) {
-            let help =
-                "rows that come later than the default of `120s` point to a node that was down: repair it";
-            problems.push(Problem::new("/safety", "expected at most 1h").help(help));
-        }
-        if self.poll_interval.is_zero() {
-            let help = "the default is `100ms`";
-            problems
-                .push(Problem::new("/poll_interval", "the log cannot be looked at all the time").help(help));
-        }
+        let mut problems = self.log().problems();
         if self.snapshot == SnapshotMode::Initial && self.start != StartAt::default() {
             let help = "leave `start` out: after a snapshot the log is read from before the snapshot began";
             problems.push(Problem::new("/start", "a snapshot decides where the log is read from").help(help));
@@ -167,61 +146,10 @@ fn default_order_memory() -> ByteSize {
     ByteSize::mib(64)
 }
 
-fn default_confidence() -> HumanDuration {
-    HumanDuration::from_millis(200)
-}
-
-fn default_safety() -> HumanDuration {
-    HumanDuration::from_secs(120)
-}
-
-fn default_poll_interval() -> HumanDuration {
-    HumanDuration::from_millis(100)
-}
-
-fn default_unsettled_memory() -> ByteSize {
-    ByteSize::mib(32)
-}
-
-impl FromStr for StartAt {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.trim() {
-            "earliest" => Ok(Self::Earliest),
-            "latest" => Ok(Self::Latest),
-            time => time.parse::<jiff::Timestamp>().map(|time| Self::At(Timestamp(time.as_microsecond()))).map_err(
-                |_| "expected a place to start at\nwrite `earliest`, `latest` or a time such as `2026-01-31T12:00:00Z`",
-            ),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for StartAt {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-impl JsonSchema for StartAt {
-    fn schema_name() -> Cow<'static, str> {
-        "StartAt".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "description": "Where reading begins when there is no checkpoint.",
-            "examples": ["earliest", "latest", "2026-01-31T12:00:00Z"]
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{OutboxConfig, StartAt};
     use serde_json::json;
-    use weir_sdk::Timestamp;
 
     #[test]
     fn a_cluster_and_a_table_are_enough() {
@@ -231,13 +159,6 @@ mod tests {
         .unwrap();
         assert!(config.problems().is_empty());
         assert_eq!((config.start, config.confidence.to_string()), (StartAt::Earliest, "200ms".to_owned()));
-    }
-
-    #[test]
-    fn a_start_is_a_word_or_a_time() {
-        assert_eq!("latest".parse(), Ok(StartAt::Latest));
-        assert_eq!("1970-01-01T00:00:01Z".parse(), Ok(StartAt::At(Timestamp(1_000_000))));
-        assert!("yesterday".parse::<StartAt>().unwrap_err().contains("earliest"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use weir_sdk::{Error, Header, HeaderName, Origin, Partition, Record, Timestamp};
 
 use super::mapping::{Mapping, Role};
 use super::text::{Texts, whole};
-use crate::reader::statement::{Content, Decode, Key, Row, Skip};
+use crate::reader::statement::{Content, Decode, Key, Operations, Row, Skip};
 use crate::reader::time::{Micros, ticks_of};
 use crate::session::errors::shape;
 
@@ -23,6 +23,10 @@ use crate::session::errors::shape;
 pub const SOURCE_POSITION: &str = "source_position";
 /// The write time of the row in microseconds since 1970.
 pub const SOURCE_TIME: &str = "source_time_us";
+
+/// The operations that may bring an event.
+pub const COUNTED: Operations =
+    Operations::of(&[OperationType::RowInsert as i8, OperationType::RowUpdate as i8]);
 
 /// Bytes of text that a record has beside its payload, about.
 const TEXT: usize = 320;
@@ -52,7 +56,7 @@ impl Records {
                 Content::Event(record) => record.size(),
                 Content::Skipped(_) => 0,
             };
-            rows.push(Row { id: key.id, rank, size, content });
+            rows.push(Row { id: key.id, kept: COUNTED.has(key.operation), rank, size, content });
         }
         Ok(rows)
     }

@@ -2,8 +2,9 @@
 
 use weir_sdk::{Checkpoint, Context, Error, SourceConnector as _, Start, Timestamp, To};
 
-use super::config::{OutboxConfig, SnapshotMode, StartAt};
+use super::config::{OutboxConfig, SnapshotMode};
 use super::source::Outbox;
+use crate::reader::config::StartAt;
 use crate::reader::token::Position;
 use crate::snapshot::ranges::Ranges;
 

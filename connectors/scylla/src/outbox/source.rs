@@ -1,9 +1,7 @@
 //! The connector: from the configuration to a source that goes on where its checkpoint ends.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use scylla::client::session::Session;
 use weir_sdk::config::Problem;
 use weir_sdk::metrics::names;
 use weir_sdk::{Batch, Checkpoint, Context, Error, Room, Source, SourceConnector, Start, To, async_trait};
@@ -12,44 +10,27 @@ use super::begin::{Begin, There};
 use super::config::OutboxConfig;
 use super::mapping::Mapping;
 use super::{record, seek};
-use crate::hub::Hub;
-use crate::hub::shared::{Cluster, Shared};
-use crate::reader::clock::Monotonic;
-use crate::reader::directory::Directory;
-use crate::reader::progress::{Limits, Progress};
-use crate::reader::server::Server;
-use crate::reader::statement::{Key, Statement};
-use crate::reader::streams::Streams;
-use crate::reader::table::{Table, refused};
-use crate::reader::time::{Micros, micros};
+use crate::hub::Told;
+use crate::reader::open::{Logs, Wanted};
+use crate::reader::statement::KEY_COLUMNS;
+use crate::reader::table::Table;
+use crate::reader::time::micros;
 use crate::reader::token::Position;
-use crate::reader::watch::Watch;
-use crate::reader::{Log, Reader, RowOrder, Settings};
+use crate::reader::{Reader, RowOrder};
 use crate::snapshot::Snapshot;
 use crate::snapshot::ranges::Ranges;
 use crate::snapshot::scan::Scan;
 
-/// Rows of names are short, so a visit takes many in one page.
-const NAMES: u32 = 10_000;
-
 /// Reads the events of an outbox table from its CDC log.
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
-    monotonic: Monotonic,
-    /// Where its sources find each other.
-    hub: Hub,
+    logs: Logs,
 }
 
 impl Outbox {
-    /// Counts the time between two answers of the server by this clock.
-    pub fn counting_by(monotonic: Monotonic) -> Self {
-        Self { monotonic, hub: Hub::default() }
-    }
-
-    /// Shares what is read with the other sources of this hub.
-    #[must_use]
-    pub fn over(self, hub: Hub) -> Self {
-        Self { hub, ..self }
+    /// Opens these logs.
+    pub fn of(logs: Logs) -> Self {
+        Self { logs }
     }
 }
 
@@ -69,19 +50,17 @@ impl SourceConnector for Outbox {
         context: Context,
     ) -> Result<Box<dyn Source>, Error> {
         let (position, ranges) = (Position::read(&resume)?, Ranges::read(&resume)?);
-        let session = self.hub.session(&config.session).await?;
-        let table = Table::read(&session, &config.keyspace, &config.table).await?;
-        let mapping = checked(&config, &table)?;
-        warn_of_order(&config, &table, &mapping);
-        let reader = self.reader(&session, &config, &table, mapping.clone());
-        let seat = self.hub.seat(&config, &table, reader).await?;
-        let (now, streams) = {
-            let cluster = seat.look().await?;
-            (cluster.server.now().shown, cluster.streams.oldest())
-        };
-        let oldest = oldest(&table, now, streams);
+        let log = self.logs.find(config.log()).await?;
+        let mapping = checked(&config, &log.table)?;
+        warn_of_order(&config, &log.table, &mapping);
+        let seat = self.logs.seat(&log, Told::outbox(&config), wanted(&config, mapping.clone())).await?;
+        let (now, oldest) = log.bounds(&seat).await?;
         let accepts_gap = context.accepts_gap();
-        let begin = Begin::of(&config, There { now, oldest, position, snapshot: ranges, accepts_gap });
+        let begin = Begin::of(
+            &log.config,
+            config.snapshot,
+            There { now, oldest, position, snapshot: ranges, accepts_gap },
+        );
         if let Some(lost) = begin.lost {
             context.metrics().gauge(names::CDC_GAP).set(lost.as_secs_f64());
         }
@@ -90,26 +69,21 @@ impl SourceConnector for Outbox {
                 // What was written later is in the log for certain, whenever that was enabled and whoever's clock it was.
                 let until = ranges.began().saturating_add(micros(config.safety.get()));
                 let page_size = config.session.page_size;
-                let scan = Scan::prepare(session.clone(), &table, mapping, page_size, until).await?;
-                let held = table.ttl().map(|ttl| begin.position.main.cut.saturating_add(micros(ttl)) - now);
+                let scan = Scan::prepare(log.session.clone(), &log.table, mapping, page_size, until).await?;
+                let held =
+                    log.table.ttl().map(|ttl| begin.position.main.cut.saturating_add(micros(ttl)) - now);
                 let left = held.map(|left| Duration::from_micros(left.max(0).unsigned_abs()));
                 Some(Box::new(Snapshot::new(&scan, ranges, left, &context)))
             }
             None => None,
         };
-        let start = Start { identity: table.identity(), checkpoint: begin.checkpoint };
-        let limits = Limits { safety: config.safety.get(), memory: config.unsettled_memory.as_usize() };
+        let start = Start { identity: log.table.identity(), checkpoint: begin.checkpoint };
         let order = if config.order_by_key {
             RowOrder::OfTimes { memory: config.order_memory.as_usize() }
         } else {
             RowOrder::OfStreams
         };
-        let settings = Settings {
-            confidence: config.confidence.get(),
-            poll_interval: config.poll_interval.get(),
-            order,
-        };
-        let reader = Reader::new(seat, Progress::new(begin.position, limits), settings, &context);
+        let reader = log.read(seat, begin.position, order, &context);
         Ok(Box::new(OutboxSource { snapshot, reader, start }))
     }
 
@@ -119,25 +93,6 @@ impl SourceConnector for Outbox {
 
     async fn seek(&self, config: OutboxConfig, to: To, context: Context) -> Result<Start, Error> {
         seek::seek(self, config, to, context).await
-    }
-}
-
-impl Outbox {
-    /// Makes the reader that the sources of this table share.
-    async fn reader(
-        &self,
-        session: &Arc<Session>,
-        config: &OutboxConfig,
-        table: &Table,
-        mapping: Mapping,
-    ) -> Result<Arc<Shared>, Error> {
-        let log = statements(session, config, table, mapping).await?;
-        let server = Server::ask_first(session.clone(), self.monotonic.clone(), config.safety.get()).await?;
-        let streams = Streams::of(Directory::prepare(session.clone(), table).await?);
-        let demands = config.clone();
-        let check = Box::new(move |table: &Table| checked(&demands, table).map(drop));
-        let watch = Watch::new(session.clone(), table.clone(), check, server.now().shown);
-        Ok(Arc::new(Shared::new(log, Cluster::new(server, streams, watch), self.hub.kept())))
     }
 }
 
@@ -177,37 +132,17 @@ fn warn_of_order(config: &OutboxConfig, table: &Table, mapping: &Mapping) {
     }
 }
 
-/// Everything that is wrong with the table, in one report.
+/// How the rows of the table are found, if nothing is wrong with it.
 fn checked(config: &OutboxConfig, table: &Table) -> Result<Mapping, Error> {
-    let mut problems = table.problems(config.safety.get());
-    let mapping = Mapping::find(config, table).map_err(|more| problems.extend(more));
-    match mapping {
-        Ok(mapping) if problems.is_empty() => Ok(mapping),
-        _ => Err(refused(problems)),
+    table.sound(config.safety.get(), Mapping::find(config, table))
+}
+
+fn wanted(config: &OutboxConfig, mapping: Mapping) -> Wanted {
+    let demands = config.clone();
+    Wanted {
+        selected: format!("{KEY_COLUMNS}{}", mapping.selected()),
+        decode: record::decode(mapping),
+        counted: record::COUNTED,
+        check: Box::new(move |table| checked(&demands, table).map(drop)),
     }
-}
-
-async fn statements(
-    session: &Arc<Session>,
-    config: &OutboxConfig,
-    table: &Table,
-    mapping: Mapping,
-) -> Result<Log, Error> {
-    let (log, columns) = (table.log(), mapping.selected());
-    let rows = Statement::prepare(
-        session.clone(),
-        &log,
-        &columns,
-        config.session.page_size,
-        record::decode(mapping),
-    )
-    .await?;
-    let names = Statement::prepare(session.clone(), &log, "", NAMES, Key::decode()).await?;
-    Ok(Log { rows: Arc::new(rows), names: Arc::new(names) })
-}
-
-/// The oldest time of which the log can still hold every row; `streams` is that of its oldest stream.
-fn oldest(table: &Table, now: Micros, streams: Option<Micros>) -> Micros {
-    let expired = table.ttl().map_or(Micros::MIN, |ttl| now.saturating_sub(micros(ttl)));
-    expired.max(streams.unwrap_or(Micros::MIN))
 }

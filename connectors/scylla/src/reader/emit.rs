@@ -5,7 +5,7 @@ use weir_sdk::{Batch, Room};
 
 use super::progress::{Kept, Progress};
 use super::queue::{Filling, Queue};
-use super::statement::{Content, Row, Skip};
+use super::statement::{Content, Row};
 use super::time::begin;
 use super::visit::{Again, Stage, Visit};
 use super::{HEARTBEAT, LATE, LINGER, Reader, RowOrder, Trouble};
@@ -53,8 +53,8 @@ impl Reader {
             }
             self.front.count();
             match self.order {
-                RowOrder::OfStreams => progress.emit(part as u64, &row.id, row.content.kept()),
-                RowOrder::OfTimes { .. } => progress.emit_by_time(&row.id, row.content.kept()),
+                RowOrder::OfStreams => progress.emit(part as u64, &row.id, row.kept),
+                RowOrder::OfTimes { .. } => progress.emit_by_time(&row.id, row.kept),
             }
             match row.content {
                 Content::Event(record) => filling.push(record, row.size),
@@ -113,7 +113,7 @@ impl Reader {
 
 /// Is this row, read by a visit, to be emitted? Then it counts as emitted.
 fn wanted(row: &Row, again: &mut Again, progress: &mut Progress) -> Wanted {
-    if row.content.kept() == Kept::No {
+    if row.kept == Kept::No {
         return Wanted::No;
     }
     if let Some(sum) = again.get_mut(&row.id.bucket()) {
@@ -136,13 +136,4 @@ enum Wanted {
     Again,
     /// It was emitted before.
     No,
-}
-
-impl Content {
-    fn kept(&self) -> Kept {
-        match self {
-            Self::Event(_) | Self::Skipped(Skip::Update | Skip::Incomplete) => Kept::Yes,
-            Self::Skipped(Skip::Delete | Skip::Image | Skip::Unknown) => Kept::No,
-        }
-    }
 }

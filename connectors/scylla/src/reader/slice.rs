@@ -50,13 +50,14 @@ fn order(row: &RowId, rank: i64) -> (Micros, i64, super::row::Place, super::row:
 #[cfg(test)]
 mod tests {
     use super::{ROW, Slice};
+    use crate::reader::progress::Kept;
     use crate::reader::row::{Place, RowId, StreamId};
     use crate::reader::statement::{Content, Row, Skip};
     use crate::reader::time::first_at;
 
     fn row(stream: u8, micros: i64, rank: i64, seq: i32) -> Row {
         let id = RowId { stream: StreamId([stream; 16]), place: Place { time: first_at(micros), seq } };
-        Row { id, rank, size: 10, content: Content::Skipped(Skip::Delete) }
+        Row { id, kept: Kept::Yes, rank, size: 10, content: Content::Skipped(Skip::Delete) }
     }
 
     #[test]

@@ -9,10 +9,11 @@ use scylla::statement::prepared::PreparedStatement;
 use scylla::value::CqlTimeuuid;
 use weir_sdk::{Error, ErrorKind, Record};
 
+use super::progress::Kept;
 use super::row::{Place, RowId, StreamId};
 use crate::session::errors::{Classify, shape};
 
-/// The columns that name a row, and what happened; every statement on the log begins with them.
+/// The columns that name a row, and what happened.
 pub const KEY_COLUMNS: &str = r#""cdc$stream_id", "cdc$time", "cdc$batch_seq_no", "cdc$operation""#;
 
 /// Turns a page into rows; it runs beside the reader.
@@ -47,16 +48,16 @@ pub struct Page<R> {
 }
 
 impl<R> Statement<R> {
-    /// Prepares a statement over `table` (the log, quoted) that answers the key columns and `columns` (each quoted).
+    /// Prepares a statement over `table` (the log, quoted) that answers what is `selected`.
     pub async fn prepare(
         session: Arc<Session>,
         table: &str,
-        columns: &str,
+        selected: &str,
         page_size: u32,
         decode: Decode<R>,
     ) -> Result<Self, Error> {
         let text = format!(
-            r#"SELECT {KEY_COLUMNS}{columns} FROM {table} WHERE "cdc$stream_id" IN ? AND "cdc$time" >= ? AND "cdc$time" < ? BYPASS CACHE"#
+            r#"SELECT {selected} FROM {table} WHERE "cdc$stream_id" IN ? AND "cdc$time" >= ? AND "cdc$time" < ? BYPASS CACHE"#
         );
         let mut prepared = session
             .prepare(text)
@@ -96,6 +97,8 @@ pub struct Answer {
 pub struct Row {
     /// Its name.
     pub id: RowId,
+    /// Whether visits look for it.
+    pub kept: Kept,
     /// Its place among rows of the same time, where the order is not the log's; 0 elsewhere.
     pub rank: i64,
     /// What it takes of a batch's room; 0 where it is no event.
@@ -147,17 +150,39 @@ impl Key {
         Ok(Self { id: RowId { stream, place: Place { time, seq } }, operation: operation.cast_signed() })
     }
 
-    /// May the row be an event? Later visits look at no other, and remember no other.
-    pub fn may_be_event(&self) -> bool {
-        matches!(self.operation, 1 | 2)
+    /// The decoder of the statement that later visits use: the rows of these operations, and no others.
+    pub fn decode(counted: Operations) -> Decode<Self> {
+        Arc::new(move |page| {
+            let rows = page.rows::<ColumnIterator<'_, '_>>().map_err(shape)?;
+            let rows = rows.map(|columns| Self::take(&mut columns.map_err(shape)?));
+            let wanted = |key: &Result<Self, _>| {
+                key.as_ref().map_or(true, |key| counted.has(key.operation) == Kept::Yes)
+            };
+            rows.filter(wanted).collect()
+        })
+    }
+}
+
+/// Some of the operations that a log tells of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Operations(u16);
+
+impl Operations {
+    /// Those of these numbers.
+    pub const fn of(numbers: &[i8]) -> Self {
+        let (mut bits, mut at) = (0, 0);
+        while at < numbers.len() {
+            bits |= 1 << numbers[at].unsigned_abs();
+            at += 1;
+        }
+        Self(bits)
     }
 
-    /// The decoder of the statement that later visits use.
-    pub fn decode() -> Decode<Self> {
-        Arc::new(|page| {
-            let rows = page.rows::<ColumnIterator<'_, '_>>().map_err(shape)?;
-            rows.map(|columns| Self::take(&mut columns.map_err(shape)?)).collect()
-        })
+    /// Whether visits look for rows of this `cdc$operation`, so that they are remembered. Of a delete that an expiry
+    /// made the number is negative.
+    pub fn has(self, operation: i8) -> Kept {
+        let bit = 1_u16.checked_shl(operation.unsigned_abs().into()).unwrap_or(0);
+        if self.0 & bit == 0 { Kept::No } else { Kept::Yes }
     }
 }
 

@@ -156,6 +156,20 @@ impl Table {
         problems
     }
 
+    /// What was `found` in the table, if nothing is wrong with it or its log.
+    ///
+    /// # Errors
+    /// `Config` with everything that is wrong, in one report.
+    pub fn sound<T>(&self, safety: Duration, found: Result<T, Vec<Problem>>) -> Result<T, Error> {
+        let mut problems = self.problems(safety);
+        match found {
+            Ok(found) if problems.is_empty() => return Ok(found),
+            Ok(_) => {}
+            Err(more) => problems.extend(more),
+        }
+        Err(refused(problems))
+    }
+
     /// The statement that makes the log readable; an ALTER replaces all options, so those that are set are kept.
     fn alter(&self, ttl: u64) -> String {
         let kept = |option: &str| match self.option(option) {

@@ -68,9 +68,6 @@ impl Visit {
 impl Found {
     /// Compares one name, read by this part.
     pub fn meet(&mut self, part: usize, key: &Key, progress: &mut Progress) {
-        if !key.may_be_event() {
-            return;
-        }
         let second = key.id.bucket();
         if progress.sum(second).is_some() {
             self.sums.entry(second).or_default().add(key.id.hash());

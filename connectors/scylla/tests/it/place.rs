@@ -13,6 +13,7 @@ use uuid::Uuid;
 use weir_scylla::hub::Hub;
 use weir_scylla::outbox::Outbox;
 use weir_scylla::reader::clock::Monotonic;
+use weir_scylla::reader::open::Logs;
 use weir_scylla::reader::token::Position;
 use weir_scylla_dev::{Builder, ScyllaDev};
 use weir_sdk::metrics::Metrics;
@@ -137,7 +138,7 @@ impl Place {
 
     /// Sources that share what they read over this hub.
     pub(crate) fn sources(&self, hub: Hub) -> Arc<dyn SourceFactory> {
-        weir_sdk::connector::source(Outbox::counting_by(self.monotonic()).over(hub))
+        weir_sdk::connector::source(Outbox::of(Logs::counting_by(self.monotonic()).over(hub)))
     }
 
     /// Opens one of these sources.
