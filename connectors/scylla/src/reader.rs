@@ -11,6 +11,7 @@
 //! * [`window`], [`pace`], [`clock`], [`server`]: how far and how often the front reads
 //! * [`visits`], [`visit`], [`unsettled`]: when to come back, and how a late row is told from a known one
 //! * [`progress`], [`token`]: what was emitted, and the checkpoint that says so
+//! * [`passed`], [`tally`]: the same minute by minute, for housekeeping
 //! * [`table`], [`watch`]: what must be true of a table for its log to be read
 //! * [`config`], [`open`]: from what a source is told to its reader
 //!
@@ -25,6 +26,7 @@ pub mod figures;
 mod front;
 pub mod open;
 pub mod pace;
+pub mod passed;
 pub mod progress;
 pub mod queue;
 pub mod row;
@@ -33,6 +35,7 @@ pub mod slice;
 pub mod statement;
 pub mod streams;
 pub mod table;
+pub mod tally;
 pub mod time;
 pub mod token;
 pub mod unsettled;

@@ -10,8 +10,10 @@ use std::time::Duration;
 use weir_sdk::Checkpoint;
 
 use super::clock::Now;
+use super::passed::Passed;
 use super::row::{Place, RowId, StreamId};
-use super::time::{Bucket, Micros, bucket};
+use super::tally::{Minute, Tally, begin_of, minute_at};
+use super::time::{Bucket, Micros, begin, bucket};
 use super::token::{self, Main, Position};
 use super::unsettled::{Sum, Unsettled};
 use super::visits::Visits;
@@ -25,6 +27,8 @@ pub struct Progress {
     open: Option<Open>,
     visits: Visits,
     unsettled: Unsettled,
+    /// Where it is to be told what was emitted.
+    passed: Option<Passed>,
     /// Partition of ids → its last second.
     chunks: BTreeMap<u64, Bucket>,
     next_chunk: u64,
@@ -67,7 +71,7 @@ pub struct Limits {
 impl Progress {
     /// Goes on at `position`.
     pub fn new(position: Position, limits: Limits) -> Self {
-        let Position { main, places, parts, ids, sums } = position;
+        let Position { main, places, parts, ids, sums, tallies } = position;
         let mut visits = Visits::new(limits.safety);
         visits.restarted(&main.waiting);
         let open = main.window.map(|(to, began)| Open {
@@ -93,6 +97,7 @@ impl Progress {
             open,
             visits,
             unsettled,
+            passed: tallies.map(Passed::resume),
             next_chunk: chunks.keys().last().map_or(0, |last| last + 1),
             chunks,
             new_ids: Vec::new(),
@@ -118,6 +123,7 @@ impl Progress {
     pub fn begin_at(&mut self, cut: Micros) {
         self.cut = cut;
         self.open = None;
+        self.passed = self.passed.take().map(|_| Passed::begin_at(cut));
     }
 
     /// The window that is open: an earlier run left it so.
@@ -191,13 +197,18 @@ impl Progress {
 
     fn keep(&mut self, row: &RowId, kept: Kept) {
         let second = row.bucket();
-        if kept == Kept::Yes && self.visits.waits(second) {
+        if kept == Kept::No {
+            return;
+        }
+        if self.visits.waits(second) {
             let hash = row.hash();
             if self.unsettled.insert(second, hash) {
                 self.new_ids.push((second, hash));
             } else {
                 self.sums_changed = true;
             }
+        } else if let Some(passed) = &mut self.passed {
+            passed.add(second, row.hash());
         }
     }
 
@@ -254,19 +265,38 @@ impl Progress {
             }
             return false;
         }
-        self.cut = now.saturating_sub(unseen).saturating_sub(self.visits.last_age()).max(oldest);
+        let mut back = now.saturating_sub(unseen).saturating_sub(self.visits.last_age());
+        if self.passed.is_some() {
+            // What is told is told of whole minutes.
+            back = begin_of(minute_at(back));
+        }
+        self.cut = back.max(oldest);
         self.open = None;
         self.tied.clear();
         self.visits.forget_from(bucket(self.cut));
         self.forget_settled();
+        if let Some(passed) = &mut self.passed {
+            passed.turn_back(self.cut);
+        }
         true
     }
 
     fn forget_settled(&mut self) {
         let sums = self.unsettled.sums().count();
         let visits = &self.visits;
+        if let Some(passed) = &mut self.passed {
+            let settled = self.unsettled.emitted(|second| !visits.waits(second));
+            settled.for_each(|(second, sum)| passed.settle(second, sum));
+        }
         self.unsettled.retain(|second| visits.waits(second));
         self.sums_changed |= self.unsettled.sums().count() != sums;
+    }
+
+    /// What was emitted of a minute is written down where others read it.
+    pub fn told(&mut self, minute: Minute, tally: &Tally) {
+        if let Some(passed) = &mut self.passed {
+            passed.told(minute, tally);
+        }
     }
 
     /// Keeps to the memory budget; `true` when seconds had to become sums. Not while a visit is under way.
@@ -303,6 +333,10 @@ impl Progress {
             } else {
                 checkpoint.retire(token::sums());
             }
+        }
+        if let Some(passed) = &mut self.passed {
+            passed.settled_before(self.visits.first().map_or(self.cut, |first| self.cut.min(begin(first))));
+            passed.put(&mut checkpoint);
         }
         checkpoint
     }

@@ -1,11 +1,14 @@
-//! The position of the reader as a checkpoint: four kinds of partitions, so that a batch only names what changed.
+//! The position of the reader as a checkpoint: a few kinds of partitions, so that a batch only names what changed.
 //!
 //! * `log`: how far the front is, the window it is in, and which seconds will be visited again
 //! * `log/at/N`: inside the open window, the last row emitted of each stream of part N; retired with the window
 //! * `log/ids/N`: ids of emitted rows that a later visit may meet; written once, retired when their seconds settle
 //! * `log/sums`: the seconds over the memory budget, as sums
+//! * [`tallies`]: where there is housekeeping, what was emitted and is not told yet
 //!
 //! Each value begins with a version. What cannot be read is an error, never a beginning from zero.
+
+pub mod tallies;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -15,9 +18,11 @@ use scylla::value::CqlTimeuuid;
 use weir_sdk::{Checkpoint, Error, ErrorKind, Offset, Partition};
 
 use super::row::{Place, StreamId};
+use super::tally::first_from;
 use super::time::{Bucket, Micros};
 use super::unsettled::Sum;
 use crate::snapshot::ranges::Ranges;
+use tallies::Tallies;
 
 const VERSION: u8 = 1;
 const MAIN: &str = "log";
@@ -49,6 +54,8 @@ pub struct Position {
     pub ids: BTreeMap<u64, Vec<(Bucket, u64)>>,
     /// The seconds that are only sums.
     pub sums: Vec<(Bucket, Sum)>,
+    /// What is not told yet; `None` where nothing is to be told.
+    pub tallies: Option<Tallies>,
 }
 
 impl Position {
@@ -60,9 +67,9 @@ impl Position {
         if checkpoint.is_empty() {
             return Ok(None);
         }
-        let mut position = Self::default();
+        let mut position = Self { tallies: Tallies::read(checkpoint)?, ..Self::default() };
         let mut main = None;
-        let ours = checkpoint.iter().filter(|(name, _)| !Ranges::owns(name));
+        let ours = checkpoint.iter().filter(|(name, _)| !Ranges::owns(name) && !Tallies::owns(name));
         for (partition, offset) in ours.filter_map(|(name, offset)| Some((name, offset?))) {
             let read = |read: Option<()>| read.ok_or_else(|| unreadable(partition));
             let mut bytes = offset.as_bytes().clone();
@@ -70,12 +77,7 @@ impl Position {
             let number = |prefix| partition.as_str().strip_prefix(prefix)?.parse().ok();
             match partition.as_str() {
                 MAIN => main = Some(Main::get(&mut bytes).ok_or_else(|| unreadable(partition))?),
-                SUMS => read(get_all(&mut bytes, |bytes| {
-                    let second = bytes.try_get_i64().ok()?;
-                    let sum = Sum { rows: bytes.try_get_u64().ok()?, hashes: bytes.try_get_u64().ok()? };
-                    position.sums.push((second, sum));
-                    Some(())
-                }))?,
+                SUMS => read(get_sums(&mut bytes, &mut position.sums))?,
                 _ => {
                     if let Some(part) = number("log/at/") {
                         position.parts.push(part);
@@ -104,7 +106,9 @@ impl Position {
     #[must_use]
     pub fn begun_anew(self, oldest: Micros, now: Micros) -> Self {
         let main = Main { cut: oldest, fresh: Some(now), window: None, ..self.main };
-        Self { main, places: HashMap::new(), ..self }
+        // What lies behind the gap is whole from its first whole minute on.
+        let tallies = self.tallies.map(|told| Tallies { next: told.next.max(first_from(oldest)), ..told });
+        Self { main, places: HashMap::new(), tallies, ..self }
     }
 }
 
@@ -195,12 +199,22 @@ pub fn sums() -> Partition {
 /// The seconds that are only sums.
 pub fn put_sums(sums: impl IntoIterator<Item = (Bucket, Sum)>) -> Offset {
     let mut bytes = BytesMut::from(&[VERSION][..]);
-    for (second, sum) in sums {
-        bytes.put_i64(second);
-        bytes.put_u64(sum.rows);
-        bytes.put_u64(sum.hashes);
-    }
+    sums.into_iter().for_each(|(second, sum)| put_sum(&mut bytes, second, sum));
     bytes.freeze().into()
+}
+
+fn put_sum(bytes: &mut BytesMut, second: Bucket, sum: Sum) {
+    bytes.put_i64(second);
+    bytes.put_u64(sum.rows);
+    bytes.put_u64(sum.hashes);
+}
+
+fn get_sums(bytes: &mut Bytes, sums: &mut Vec<(Bucket, Sum)>) -> Option<()> {
+    get_all(bytes, |bytes| {
+        let second = bytes.try_get_i64().ok()?;
+        sums.push((second, Sum { rows: bytes.try_get_u64().ok()?, hashes: bytes.try_get_u64().ok()? }));
+        Some(())
+    })
 }
 
 fn get_all(bytes: &mut Bytes, mut one: impl FnMut(&mut Bytes) -> Option<()>) -> Option<()> {

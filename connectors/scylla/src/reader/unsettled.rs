@@ -104,12 +104,8 @@ impl Unsettled {
             if self.ids <= self.most {
                 break;
             }
-            if let Seen::Ids { ids, .. } = seen {
-                let mut sum = Sum::default();
-                ids.iter().for_each(|hash| sum.add(*hash));
-                self.ids -= ids.len();
-                *seen = Seen::Sum(sum);
-            }
+            self.ids -= seen.ids();
+            *seen = Seen::Sum(seen.sum());
         }
         self.ids < before
     }
@@ -120,6 +116,12 @@ impl Unsettled {
             Seen::Sum(sum) => Some((*second, *sum)),
             Seen::Ids { .. } => None,
         })
+    }
+
+    /// What was emitted of each second that `settled` names.
+    pub fn emitted(&self, settled: impl Fn(Bucket) -> bool) -> impl Iterator<Item = (Bucket, Sum)> {
+        let seconds = self.seconds.iter().filter(move |(second, _)| settled(**second));
+        seconds.map(|(second, seen)| (*second, seen.sum()))
     }
 
     /// How many rows are remembered one by one.
@@ -138,6 +140,17 @@ impl Seen {
         match self {
             Self::Ids { ids, .. } => ids.len(),
             Self::Sum(_) => 0,
+        }
+    }
+
+    fn sum(&self) -> Sum {
+        match self {
+            Self::Ids { ids, .. } => {
+                let mut sum = Sum::default();
+                ids.iter().for_each(|hash| sum.add(*hash));
+                sum
+            }
+            Self::Sum(sum) => *sum,
         }
     }
 }
@@ -159,6 +172,8 @@ mod tests {
         assert!(!unsettled.contains(1, 10) && unsettled.contains(2, 20));
         assert!(!unsettled.insert(1, 12), "a sum keeps no ids");
         assert_eq!(unsettled.sums().collect::<Vec<_>>(), [(1, Sum { rows: 3, hashes: 33 })]);
+        let emitted: Vec<_> = unsettled.emitted(|second| second != 3).collect();
+        assert_eq!(emitted, [(1, Sum { rows: 3, hashes: 33 }), (2, Sum { rows: 1, hashes: 20 })]);
         assert_eq!((unsettled.ids(), unsettled.first_with_ids()), (2, Some(2)));
         unsettled.retain(|second| second > 2);
         assert_eq!((unsettled.ids(), unsettled.sum(1)), (1, None));

@@ -115,6 +115,11 @@ impl Visits {
         self.waiting.contains_key(&second)
     }
 
+    /// The first second that waits.
+    pub fn first(&self) -> Option<Bucket> {
+        self.waiting.keys().next().copied()
+    }
+
     /// Every second that waits, in runs; everything else is settled or was never read.
     pub fn waiting(&self) -> Vec<Range<Bucket>> {
         runs(self.waiting.keys().copied())

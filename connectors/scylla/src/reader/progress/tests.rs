@@ -10,7 +10,9 @@ use weir_sdk::Checkpoint;
 use super::{Kept, Limits, Progress};
 use crate::reader::clock::Now;
 use crate::reader::row::{Place, RowId, StreamId};
+use crate::reader::tally::{Minute, Tally, minute, minute_at};
 use crate::reader::time::{Bucket, Micros, SECOND, bucket, first_at, micros_of};
+use crate::reader::token::tallies::Tallies;
 use crate::reader::token::{Main, Position};
 use crate::reader::unsettled::Sum;
 use crate::reader::window::Window;
@@ -42,15 +44,18 @@ struct Model {
     now: Micros,
     memory: usize,
     emitted: BTreeMap<usize, usize>,
+    /// Where others read what was emitted.
+    told: BTreeMap<Minute, Tally>,
 }
 
 impl Model {
     fn new(log: Vec<Written>, memory: usize) -> Self {
         let main = Main { cut: 0, fresh: Some(0), ..Main::default() };
-        let saved: Checkpoint = [main.put()].into_iter().collect();
-        let position = Position { main, ..Position::default() };
+        let mut saved: Checkpoint = [main.put()].into_iter().collect();
+        let mut position = Position { main, ..Position::default() };
+        position.tally(&mut saved);
         let progress = Progress::new(position, limits(memory));
-        Self { log, progress, saved, now: 0, memory, emitted: BTreeMap::new() }
+        Self { log, progress, saved, now: 0, memory, emitted: BTreeMap::new(), told: BTreeMap::new() }
     }
 
     /// Reads the open window or a new one up to `now`, at most `room` rows of it.
@@ -136,6 +141,24 @@ impl Model {
         self.saved.merge(self.progress.checkpoint());
     }
 
+    /// Writes down what is whole and saved; the reader hears of it, unless it crashes first.
+    fn tell(&mut self) {
+        for (minute, tally) in Tallies::whole(&self.saved).unwrap() {
+            self.progress.told(minute, &tally);
+            self.told.insert(minute, tally);
+        }
+    }
+
+    /// What was emitted, as others would read it if all of it were told.
+    fn tallies(&self) -> BTreeMap<Minute, Tally> {
+        let mut tallies: BTreeMap<Minute, Tally> = BTreeMap::new();
+        for row in self.emitted.keys() {
+            let id = self.log[*row].id;
+            tallies.entry(minute(id.bucket())).or_default().add(id.bucket(), id.hash());
+        }
+        tallies
+    }
+
     fn crash(&mut self) {
         let saved = self.saved.clone().without_retired();
         let position = Position::read(&saved).unwrap().expect("the start was saved");
@@ -144,7 +167,11 @@ impl Model {
 }
 
 fn log() -> impl Strategy<Value = Vec<Written>> {
-    let row = (0u8..3, 0..60 * SECOND, any::<[u8; 8]>(), prop_oneof![Just(0), 0..SAFETY * SECOND]);
+    log_late_by(SAFETY * SECOND)
+}
+
+fn log_late_by(most: Micros) -> impl Strategy<Value = Vec<Written>> {
+    let row = (0u8..3, 0..100 * SECOND, any::<[u8; 8]>(), prop_oneof![Just(0), 0..most]);
     prop::collection::vec(row, 1..80).prop_map(|rows| {
         let mut log: Vec<Written> = rows
             .into_iter()
@@ -165,6 +192,9 @@ enum Step {
     Front(usize),
     Visit,
     Crash,
+    Tell,
+    /// Nothing is read for so long, so that what is read then is too old to be visited.
+    Away(Micros),
 }
 
 fn steps() -> impl Strategy<Value = Vec<(Step, Micros)>> {
@@ -172,6 +202,8 @@ fn steps() -> impl Strategy<Value = Vec<(Step, Micros)>> {
         5 => (1usize..9).prop_map(Step::Front),
         4 => Just(Step::Visit),
         1 => Just(Step::Crash),
+        1 => Just(Step::Tell),
+        1 => (0..70 * SECOND).prop_map(Step::Away),
     ];
     prop::collection::vec((step, 0..4 * SECOND), 0..60)
 }
@@ -184,13 +216,17 @@ fn run(log: Vec<Written>, steps: Vec<(Step, Micros)>, memory: usize) -> Model {
             Step::Front(room) => model.front(room),
             Step::Visit => model.visit(),
             Step::Crash => model.crash(),
+            Step::Tell => model.tell(),
+            Step::Away(time) => model.now += time,
         }
     }
     for _ in 0..40 {
-        model.now += 3 * SECOND;
+        model.now += 6 * SECOND;
         model.front(usize::MAX);
         model.visit();
     }
+    model.tell();
+    model.save();
     model
 }
 
@@ -216,6 +252,23 @@ proptest! {
         for row in 0..model.log.len() {
             prop_assert!(model.emitted.contains_key(&row), "row {}: {:?}", row, model.log[row]);
         }
+    }
+
+    /// Rows may come later than anybody looks, so that not all of them are emitted.
+    #[test]
+    fn what_is_told_is_exactly_what_was_emitted(
+        log in log_late_by(4 * SAFETY * SECOND), steps in steps(), memory in prop_oneof![Just(16usize), Just(1 << 20)]
+    ) {
+        let model = run(log, steps, memory);
+        let emitted = model.tallies();
+        let last = minute_at(model.now - (SAFETY + 10) * SECOND);
+        prop_assert!(last > 2, "all that was written is settled");
+        for minute in 0..last {
+            let emitted = emitted.get(&minute).cloned().unwrap_or_default();
+            prop_assert_eq!(model.told.get(&minute), Some(&emitted), "minute {}", minute);
+        }
+        let tallies = Position::read(&model.saved.clone().without_retired()).unwrap().unwrap().tallies.unwrap();
+        prop_assert!(tallies.minutes.keys().all(|minute| *minute >= last), "{:?} was told", tallies);
     }
 }
 

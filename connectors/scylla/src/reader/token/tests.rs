@@ -6,8 +6,10 @@ use proptest::prelude::*;
 use scylla::value::CqlTimeuuid;
 use weir_sdk::{Checkpoint, ErrorKind};
 
+use super::tallies::{self, Tallies};
 use super::{Main, Position, at, ids, put_ids, put_places, put_sums, sums};
 use crate::reader::row::{Place, StreamId};
+use crate::reader::tally;
 use crate::reader::unsettled::Sum;
 
 fn written(position: &Position) -> Checkpoint {
@@ -21,7 +23,28 @@ fn written(position: &Position) -> Checkpoint {
         checkpoint.set(ids(*chunk), put_ids(rows));
     }
     checkpoint.set(sums(), put_sums(position.sums.clone()));
+    if let Some(Tallies { next, minutes }) = &position.tallies {
+        checkpoint.set(tallies::next(), tallies::put_next(*next));
+        for (minute, (tally, is_whole)) in minutes {
+            let put = if *is_whole { tallies::put_whole } else { tallies::put_open };
+            checkpoint.set(tallies::of(*minute), put(tally));
+        }
+    }
     checkpoint
+}
+
+fn any_tallies() -> impl Strategy<Value = Tallies> {
+    let sum = (0..60i64, (1..u64::MAX, any::<u64>()));
+    let minute = (-90..90i64, prop::collection::vec(sum, 0..5), any::<bool>());
+    let minutes = prop::collection::vec(minute, 0..4).prop_map(|minutes| {
+        let minute = |(minute, sums, is_whole): (i64, Vec<(i64, (u64, u64))>, bool)| {
+            let second = |at| tally::seconds(minute).start + at;
+            let sums = sums.into_iter().map(|(at, (rows, hashes))| (second(at), Sum { rows, hashes }));
+            (minute, (sums.collect(), is_whole))
+        };
+        minutes.into_iter().map(minute).collect()
+    });
+    (any::<i64>(), minutes).prop_map(|(next, minutes)| Tallies { next, minutes })
 }
 
 fn any_position() -> impl Strategy<Value = Position> {
@@ -37,8 +60,9 @@ fn any_position() -> impl Strategy<Value = Position> {
         prop::collection::vec(place, 0..5),
         prop::collection::btree_map(any::<u64>(), prop::collection::vec(id, 0..9), 0..4),
         prop::collection::vec((any::<i64>(), any::<(u64, u64)>()), 0..4),
+        prop::option::of(any_tallies()),
     )
-        .prop_map(|((cut, fresh, window, runs), places, ids, sums)| Position {
+        .prop_map(|((cut, fresh, window, runs), places, ids, sums, tallies)| Position {
             main: Main {
                 cut,
                 fresh,
@@ -54,6 +78,7 @@ fn any_position() -> impl Strategy<Value = Position> {
                 .collect(),
             ids,
             sums: sums.into_iter().map(|(second, (rows, hashes))| (second, Sum { rows, hashes })).collect(),
+            tallies,
         })
 }
 
@@ -89,4 +114,28 @@ fn nothing_is_none_and_a_checkpoint_without_its_head_is_refused() {
     let error = Position::read(&other).unwrap_err();
     assert!(error.to_string().contains("`log/ids/2`"), "{error}");
     assert!(error.operator_advice().is_some());
+    let mut other = written(&position);
+    other.set(tallies::next(), tallies::put_next(7));
+    other.set(tallies::of(6), vec![1, 2]);
+    let error = Position::read(&other).unwrap_err();
+    assert!(error.to_string().contains("`housekeeping/6`"), "{error}");
+}
+
+#[test]
+fn tallies_begin_behind_what_was_read_and_end_without_a_rest() {
+    let main = Main { cut: 61_000_000, window: Some((119_000_000, 0)), ..Main::default() };
+    let mut position = Position { main, ..Position::default() };
+    let mut saved = written(&position);
+    position.tally(&mut saved);
+    assert_eq!(
+        position.tallies.as_ref().unwrap().next,
+        2,
+        "an earlier run has read of the window what it has"
+    );
+    saved.set(tallies::of(2), tallies::put_open(&[(120, Sum { rows: 1, hashes: 5 })].into_iter().collect()));
+    let mut position = Position::read(&saved).unwrap().unwrap();
+    position.tally(&mut saved);
+    assert_eq!(position.tallies.as_ref().unwrap().next, 2, "they have begun");
+    position.tally_no_more(&mut saved);
+    assert_eq!((Position::read(&saved).unwrap().unwrap(), position.tallies.is_none()), (position, true));
 }
