@@ -7,6 +7,7 @@
 //! * `format`: what the bytes mean, and what of them can be trusted after a crash
 //! * `journal`: appends, what a failed append leaves behind, and compaction
 //! * [`look()`]: what it says, to look at only
+//! * [`put()`]: another checkpoint in the place of what is saved, in any store
 //! * `disk`: the few file operations, and their errors as advice
 //!
 //! All file work happens on the thread, none on the runtime.
@@ -15,6 +16,7 @@ mod disk;
 mod format;
 mod journal;
 mod look;
+mod put;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +34,7 @@ use self::journal::Journal;
 use crate::data_dir::DataDir;
 
 pub use self::look::look;
+pub use self::put::put;
 
 /// The checkpoints of a data directory.
 ///

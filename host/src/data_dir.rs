@@ -21,6 +21,19 @@ impl DataDir {
     /// # Errors
     /// When another run has it, which the message names; or when it cannot be made or written.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let shown = path.as_ref().display();
+        let held = |holder: &str| {
+            Error::new(ErrorKind::Config, format!("the data directory {shown} is in use by {holder}"))
+                .advice("stop that one first, or give this one a --data-dir of its own")
+        };
+        Self::open_unless(&path, held)
+    }
+
+    /// As [`open`](Self::open); `held` says what it means that another process, which it is told, has the directory.
+    ///
+    /// # Errors
+    /// When another process has it; or when it cannot be made or written.
+    pub fn open_unless(path: impl AsRef<Path>, held: impl FnOnce(&str) -> Error) -> Result<Self, Error> {
         let path = path.as_ref();
         make_private(path).map_err(|error| unusable(path, error))?;
         let lock = path.join("lock");
@@ -29,7 +42,7 @@ impl DataDir {
             .map_err(|error| unusable(&lock, error))?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held(path, &lock)),
+            Err(TryLockError::WouldBlock) => return Err(held(&holder(&lock))),
             Err(TryLockError::Error(error)) => return Err(unusable(&lock, error)),
         }
         file.set_len(0)
@@ -82,16 +95,13 @@ pub(crate) fn this_process() -> String {
     format!("process {} on {host}, since {since}", std::process::id())
 }
 
-fn held(path: &Path, lock: &Path) -> Error {
+fn holder(lock: &Path) -> String {
     // The holder may be just about to write it.
     let holder = fs::read_to_string(lock).unwrap_or_default();
-    let holder = match holder.trim() {
-        "" => "another process",
-        holder => holder,
-    };
-    let path = path.display();
-    Error::new(ErrorKind::Config, format!("the data directory {path} is in use by {holder}"))
-        .advice("stop that one first, or give this one a --data-dir of its own")
+    match holder.trim() {
+        "" => "another process".to_owned(),
+        holder => holder.to_owned(),
+    }
 }
 
 fn unusable(path: &Path, error: io::Error) -> Error {

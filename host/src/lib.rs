@@ -9,6 +9,7 @@ pub mod gap;
 pub mod http;
 pub mod middleware;
 pub mod orders;
+pub mod rebuild;
 pub mod registry;
 pub mod run;
 pub mod state;

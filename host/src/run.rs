@@ -5,18 +5,40 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use weir_sdk::config::Problem;
 use weir_sdk::metrics::Metrics;
-use weir_sdk::{CheckpointStore, TaskId};
+use weir_sdk::{CheckpointStore, Error, TaskId};
 
+use crate::checkpoints::FileStore;
 use crate::config::{Block, PipelineConfig, SinkConfig};
 use crate::control::Control;
-use crate::data_dir;
+use crate::data_dir::{self, DataDir};
 use crate::gap::Acceptance;
+use crate::rebuild::Rebuilds;
 use crate::registry::Registry;
 use crate::stop::Stop;
 use crate::supervisor::{self, Outcome};
 use crate::task::Spec;
 use crate::task::dead_letters::Place;
 use crate::task::transforms::Step;
+
+/// What a host keeps in its data directory.
+#[derive(Clone)]
+pub struct Kept {
+    /// Where each task is, of pipelines that keep it nowhere else.
+    pub checkpoints: Arc<dyn CheckpointStore>,
+    /// What was rebuilt beside, and is to be handed over.
+    pub rebuilds: Rebuilds,
+}
+
+impl Kept {
+    /// Opens what is there.
+    ///
+    /// # Errors
+    /// It cannot be trusted, read or written.
+    pub async fn open(data_dir: &DataDir) -> Result<Self, Error> {
+        let checkpoints = Arc::new(FileStore::open(data_dir).await?);
+        Ok(Self { checkpoints, rebuilds: Rebuilds::below(data_dir.path()) })
+    }
+}
 
 /// What runs. Dropping it ends everything at once, without draining.
 pub struct Host {
@@ -32,15 +54,17 @@ impl Host {
     pub fn start(
         pipelines: &[PipelineConfig],
         registry: &Registry,
-        checkpoints: &Arc<dyn CheckpointStore>,
+        kept: &Kept,
         control: &Control,
         stop: &Stop,
     ) -> Result<Self, Problem> {
         let mut specs = Vec::new();
         for pipeline in pipelines {
-            let checkpoints = store(pipeline, registry, checkpoints)?;
+            let checkpoints = store(pipeline, registry, &kept.checkpoints)?;
             for sink in &pipeline.sinks {
                 let spec = spec(pipeline, sink, registry, checkpoints.clone())?;
+                let store = kept.rebuilds.handing_over(&spec.id, &spec.sink_config, spec.checkpoints);
+                let spec = Spec { checkpoints: store, ..spec };
                 specs.push((spec, pipeline.mask().clone()));
             }
         }

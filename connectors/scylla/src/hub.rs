@@ -95,6 +95,6 @@ impl Told {
     /// What an outbox source is told; where to begin is each seat's own matter.
     pub fn outbox(config: &OutboxConfig) -> Self {
         let (start, snapshot) = (StartAt::default(), SnapshotMode::default());
-        Self::Outbox(OutboxConfig { start, snapshot, ..config.clone() })
+        Self::Outbox(OutboxConfig { start, snapshot, snapshot_from: None, ..config.clone() })
     }
 }

@@ -11,9 +11,10 @@
 //! * [`config`]: the block in YAML; [`expression`]: where a column's value comes from
 //! * [`table`]: the table as the schema tells it; [`plan`]: the block against the table, every problem at once
 //! * [`value`]: text and JSON as values of a column; [`row`]: an event as the values of its statements
-//! * [`sink`]: writes them
+//! * [`sink`]: writes them; [`place`]: the table beside the table that a rebuild fills, and one emptied
 pub mod config;
 pub mod expression;
+pub mod place;
 pub mod plan;
 pub mod row;
 pub mod sink;

@@ -21,6 +21,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Problem;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind};
+use crate::place::Place;
 use crate::position::{Position, To};
 use crate::record::Origin;
 use crate::sink::Sink;
@@ -90,6 +91,31 @@ pub trait SinkConnector: Send + Sync + 'static {
 
     /// Opens a sink that is ready to be written to.
     async fn open(&self, config: Self::Config, context: Context) -> Result<Arc<dyn Sink>, Error>;
+
+    /// The place that the configuration names and that a rebuild can fill anew; `None` where there is nothing of the
+    /// kind. Only a sink that [converges](crate::Order::Converges) has one.
+    fn place(&self, _config: &Self::Config) -> Option<Place> {
+        None
+    }
+
+    /// Finds or makes an empty place beside the one that the configuration names, like it, for a rebuild: of this name,
+    /// or of one that tells of the other. Its name.
+    ///
+    /// # Errors
+    /// `Config` when something is in it, or when it is the configured one.
+    async fn beside(
+        &self,
+        _config: Self::Config,
+        _name: Option<String>,
+        _context: Context,
+    ) -> Result<String, Error> {
+        Err(cannot_rebuild(Self::NAME))
+    }
+
+    /// Empties the place that the configuration names, for good.
+    async fn empty(&self, _config: Self::Config, _context: Context) -> Result<(), Error> {
+        Err(cannot_rebuild(Self::NAME))
+    }
 }
 
 /// A kind of transform. It is pure, so building one takes no network and no waiting.
@@ -155,6 +181,12 @@ fn cannot_purge(name: &str) -> Error {
     Error::new(ErrorKind::Config, message).advice("remove them at the far side itself")
 }
 
+fn cannot_rebuild(name: &str) -> Error {
+    let message = format!("a sink of the kind `{name}` cannot be rebuilt");
+    Error::new(ErrorKind::Config, message)
+        .advice("only what converges can, such as a projection; elsewhere `weir offsets reset` sends records once more")
+}
+
 /// A sink connector as the host holds it.
 #[async_trait]
 pub trait SinkFactory: Send + Sync {
@@ -166,6 +198,26 @@ pub trait SinkFactory: Send + Sync {
     fn check(&self, config: &Value) -> Vec<Problem>;
     /// Reads the block and opens a sink.
     async fn open(&self, config: Value, context: Context) -> Result<Arc<dyn Sink>, Error>;
+    /// The place that the block names and that a rebuild can fill anew.
+    ///
+    /// # Errors
+    /// `Config` when this kind of sink has none, or when the block cannot be read.
+    fn place(&self, _config: &Value) -> Result<Place, Error> {
+        Err(cannot_rebuild(self.name()))
+    }
+    /// Reads the block and finds or makes an empty place beside the one that it names; its name.
+    async fn beside(
+        &self,
+        _config: Value,
+        _name: Option<String>,
+        _context: Context,
+    ) -> Result<String, Error> {
+        Err(cannot_rebuild(self.name()))
+    }
+    /// Reads the block and empties the place that it names, for good.
+    async fn empty(&self, _config: Value, _context: Context) -> Result<(), Error> {
+        Err(cannot_rebuild(self.name()))
+    }
 }
 
 /// A transform connector as the host holds it.

@@ -13,7 +13,7 @@
 //! * [`json`]: places in a JSON payload, for transforms and sinks that look into it
 //! * [`connector`]: typed connectors for authors, erased factories for the host
 //! * [`config`]: reading typed configuration with every problem reported at once
-//! * [`position`]: what a checkpoint says to the operator, and where a task may be sent
+//! * [`position`]: what a checkpoint says to the operator, and where a task may be sent; [`place`]: what a rebuild fills anew
 //! * [`store`], [`context`], [`conditions`], [`metrics`], [`backoff`]: what the host lends and what it needs
 //! * `testing` (feature of that name): memory, faults on a script, and the contract battery that every connector passes
 #![forbid(unsafe_code)]
@@ -28,6 +28,7 @@ pub mod dead_letter;
 pub mod error;
 pub mod json;
 pub mod metrics;
+pub mod place;
 pub mod position;
 pub mod record;
 pub mod sink;
@@ -48,6 +49,7 @@ pub use connector::{
 pub use context::Context;
 pub use dead_letter::DeadLetter;
 pub use error::{Error, ErrorKind, Failed, WriteError};
+pub use place::Place;
 pub use position::{Position, To};
 pub use record::{Header, HeaderName, Headers, Origin, Record, Records, Timestamp};
 pub use sink::{Order, Sink};

@@ -19,6 +19,9 @@ pub struct Position {
 pub enum To {
     /// To the oldest record that there is.
     Earliest,
+    /// To the oldest record, with what the source holds beside its records before it: the rows of the table whose log it
+    /// reads. Where there is nothing of the kind it is the same as the oldest record.
+    Everything,
     /// Behind the newest one.
     Latest,
     /// To the first record of this time or later.

@@ -77,6 +77,13 @@ impl PipelineConfig {
         &self.mask
     }
 
+    /// Where something stands in the configuration of a block, as `FILE:LINE`.
+    pub fn line(&self, block: &Block, pointer: &str) -> String {
+        let problem = Problem::new(format!("{}/config{pointer}", block.pointer), "");
+        let before = &self.file.text[..self.file.place(&problem).start];
+        format!("{}:{}", self.file.path.display(), before.matches('\n').count() + 1)
+    }
+
     /// Shows problems that a connector found later, when it opened, in the file: its own report.
     pub fn report(&self, block: &Block, problems: &[Problem]) -> Report {
         let below = format!("{}/config", block.pointer);

@@ -8,7 +8,7 @@ use weir_host::stop::Stop;
 use weir_host::telemetry::logs;
 
 use crate::builtin;
-use crate::commands::{connectors, dlq, offsets, operate, run, schema, validate};
+use crate::commands::{connectors, dlq, offsets, operate, rebuild, run, schema, validate};
 #[cfg(feature = "dev")]
 use crate::dev;
 use crate::exit::Exit;
@@ -37,6 +37,7 @@ pub(crate) enum Command {
     Restart(operate::Args),
     Dlq(dlq::Args),
     Offsets(offsets::Args),
+    Rebuild(rebuild::Args),
     Validate(validate::Args),
     Schema(schema::Args),
     Connectors(connectors::Args),
@@ -48,6 +49,8 @@ impl Cli {
         match &self.command {
             #[cfg(feature = "dev")]
             Command::Dev(args) if !args.json => Some("warn,scylla=error,librdkafka=error"),
+            // The command itself tells how its task is.
+            Command::Rebuild(_) => Some("warn,weir_host::state=off,scylla=error,librdkafka=error"),
             Command::Dlq(_) | Command::Offsets(_) => Some("warn,scylla=error,librdkafka=error"),
             _ => None,
         }
@@ -57,6 +60,7 @@ impl Cli {
     pub(crate) fn drain(&self) -> Duration {
         match &self.command {
             Command::Run(args) => args.host.drain(),
+            Command::Rebuild(_) => rebuild::DRAIN,
             #[cfg(feature = "dev")]
             Command::Dev(args) => args.host.drain(),
             _ => Duration::ZERO,
@@ -80,6 +84,7 @@ impl Command {
             Self::Restart(args) => operate::run(orders::Command::Restart, args, lookup, stop).await,
             Self::Dlq(args) => dlq::run(args, &registry, lookup, stop).await,
             Self::Offsets(args) => offsets::run(args, &registry, lookup, stop).await,
+            Self::Rebuild(args) => rebuild::run(args, &registry, lookup, stop).await,
             Self::Validate(args) => Ok(validate::run(&args, &registry, lookup)),
             Self::Schema(args) => Ok(schema::run(&args, &registry)),
             Self::Connectors(args) => Ok(connectors::run(&args, &registry)),

@@ -3,12 +3,16 @@
 pub(crate) mod client;
 pub(crate) mod connectors;
 pub(crate) mod dlq;
+pub(crate) mod lazy;
 pub(crate) mod listener;
 pub(crate) mod offsets;
 pub(crate) mod operate;
+pub(crate) mod rebuild;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod validate;
+
+use std::io::IsTerminal as _;
 
 use weir_sdk::{Error, ErrorKind};
 
@@ -32,4 +36,17 @@ pub(crate) fn failed(error: anyhow::Error) -> anyhow::Result<Exit> {
         }
         None => Err(error),
     }
+}
+
+/// Whether somebody is there, and says `yes`.
+pub(crate) async fn confirmed() -> bool {
+    if !std::io::stdin().is_terminal() {
+        return false;
+    }
+    output::line("Type `yes` to do this:");
+    let asked = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).map(|_| answer)
+    });
+    asked.await.is_ok_and(|read| read.is_ok_and(|answer| answer.trim() == "yes"))
 }

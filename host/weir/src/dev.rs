@@ -23,12 +23,14 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use weir_host::config::{self, Lookup, PipelineConfig, Report};
 use weir_host::control::Control;
+use weir_host::data_dir::DataDir;
 use weir_host::http;
 use weir_host::registry::Registry;
+use weir_host::run::Kept;
 use weir_host::stop::Stop;
 use weir_orders::LoadOptions;
 
-use crate::commands::run::{HostArgs, checkpoints};
+use crate::commands::run::HostArgs;
 use crate::exit::Exit;
 use crate::output;
 use pipelines::Pipelines;
@@ -86,12 +88,12 @@ pub(crate) async fn run(
         other => lookup.env(other),
     };
     // The database is gone with this process: a checkpoint that stayed would point at nothing.
-    let kept = tempfile::tempdir().context("cannot make a folder for checkpoints")?;
-    let data_dir = args.host.data_dir.clone().unwrap_or_else(|| kept.path().to_owned());
+    let folder = tempfile::tempdir().context("cannot make a folder for checkpoints")?;
+    let data_dir = args.host.data_dir.clone().unwrap_or_else(|| folder.path().to_owned());
     let mut pipelines = Pipelines {
         registry,
         lookup: &embedded,
-        checkpoints: checkpoints(data_dir).await?,
+        kept: Kept::open(&DataDir::open(data_dir)?).await?,
         control: Control::default(),
         drain: args.host.drain(),
         running: BTreeMap::new(),

@@ -13,6 +13,11 @@ pub(crate) fn line(text: impl std::fmt::Display) {
     writeln!(std::io::stdout(), "{text}").ok();
 }
 
+/// How something goes, for whoever watches.
+pub(crate) fn note(text: impl std::fmt::Display) {
+    eprintln!("{text}");
+}
+
 /// Everything that is wrong with pipeline files.
 pub(crate) fn report(report: &Report) {
     if std::io::stderr().is_terminal() { eprintln!("{}", report.styled()) } else { eprintln!("{report}") }

@@ -58,7 +58,7 @@ impl SourceConnector for FileSource {
     }
 
     async fn seek(&self, config: FileSourceConfig, to: To, _context: Context) -> Result<Start, Error> {
-        if to != To::Earliest {
+        if !matches!(to, To::Earliest | To::Everything) {
             return Err(begin_only(Self::NAME));
         }
         let identity = identity(&config.path).map_err(|error| fault(&config.path, error))?;

@@ -70,7 +70,10 @@ pub(super) fn resolve(
 
 /// The checkpoint of one who would begin there.
 pub(super) fn seek(consumer: &Consumer, config: &RedpandaSourceConfig, to: To) -> Result<Checkpoint, Error> {
-    let start = if to == To::Earliest { StartAt::Earliest } else { StartAt::Latest };
+    let start = match to {
+        To::Earliest | To::Everything => StartAt::Earliest,
+        To::Latest | To::At(_) => StartAt::Latest,
+    };
     let config = RedpandaSourceConfig { start, ..config.clone() };
     let (parts, mut checkpoint) = resolve(consumer, &config, &Checkpoint::default())?;
     let To::At(time) = to else { return Ok(checkpoint) };

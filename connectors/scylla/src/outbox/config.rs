@@ -43,6 +43,10 @@ pub struct OutboxConfig {
     /// Whether the rows that the table holds are read before its log, when there is no checkpoint.
     #[serde(default)]
     pub snapshot: SnapshotMode,
+    /// The table whose rows a snapshot reads and `weir rebuild` begins with, where that is not the outbox: the event
+    /// store, which forgets nothing.
+    #[serde(default)]
+    pub snapshot_from: Option<SnapshotFrom>,
     /// How far reading stays behind now. Rows that become readable later than this come out of order.
     #[serde(default = "config::default_confidence")]
     pub confidence: HumanDuration,
@@ -77,6 +81,21 @@ pub enum SnapshotMode {
     None,
     /// They are read first, once, and then the log from before that began.
     Initial,
+}
+
+/// A table that holds every event there ever was, also those that the outbox has forgotten. A row there has the write
+/// time of the outbox row of its event.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotFrom {
+    /// The table, in the keyspace of the outbox.
+    pub table: String,
+    /// Names of its columns, where they are not the usual ones; those of the outbox do not count here.
+    #[serde(default)]
+    pub columns: Columns,
+    /// Further headers, where their columns are called differently here: a header's name and the column.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
 }
 
 /// Names of the columns; one that is not given is the usual one, and left out where it is optional and not there.
@@ -138,7 +157,30 @@ impl OutboxConfig {
             let message = "a snapshot comes in the order of tokens, which is none";
             problems.push(Problem::new("/order_by_key", message).help(help));
         }
+        if let Some(from) = &self.snapshot_from {
+            problems.extend(from.problem(self).map(|problem| problem.under("/snapshot_from")));
+        }
         problems
+    }
+
+    /// How the rows of the table of a snapshot are read, where that is not the outbox.
+    pub fn of_snapshot(&self) -> Option<Self> {
+        let SnapshotFrom { table, columns, headers } = self.snapshot_from.clone()?;
+        let headers = self.headers.clone().into_iter().chain(headers).collect();
+        let without_order = Self { order_by_key: false, order_column: None, ..self.clone() };
+        Some(Self { table, columns, headers, ..without_order })
+    }
+}
+
+impl SnapshotFrom {
+    fn problem(&self, of: &OutboxConfig) -> Option<Problem> {
+        if self.table.is_empty() {
+            return Some(Problem::new("/table", "expected a name").help("for example `event_store`"));
+        }
+        (self.table == of.table).then(|| {
+            Problem::new("/table", "this is the outbox itself")
+                .help("leave `snapshot_from` out: a snapshot reads the rows of the outbox where nothing else is named")
+        })
     }
 }
 
@@ -166,7 +208,7 @@ mod tests {
         let config: OutboxConfig = weir_sdk::config::read(&json!({
             "session": {"contact_points": []}, "keyspace": "", "table": "outbox_scylla_cdc_log",
             "safety": "100ms", "poll_interval": "0s", "start": "latest", "snapshot": "initial",
-            "order_by_key": true
+            "order_by_key": true, "snapshot_from": {"table": "outbox_scylla_cdc_log"}
         }))
         .unwrap();
         let pointers: Vec<_> = config.problems().into_iter().map(|problem| problem.pointer).collect();
@@ -179,7 +221,8 @@ mod tests {
                 "/safety",
                 "/poll_interval",
                 "/start",
-                "/order_by_key"
+                "/order_by_key",
+                "/snapshot_from/table"
             ]
         );
     }

@@ -1,7 +1,9 @@
 //! The connector: from the configuration to a source that goes on where its checkpoint ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use scylla::client::session::Session;
 use weir_sdk::config::Problem;
 use weir_sdk::metrics::names;
 use weir_sdk::{Batch, Checkpoint, Context, Error, Room, Source, SourceConnector, Start, To, async_trait};
@@ -13,8 +15,8 @@ use super::{record, seek};
 use crate::hub::Told;
 use crate::reader::open::{Logs, Wanted};
 use crate::reader::statement::KEY_COLUMNS;
-use crate::reader::table::Table;
-use crate::reader::time::micros;
+use crate::reader::table::{Table, refused};
+use crate::reader::time::{Micros, micros};
 use crate::reader::token::Position;
 use crate::reader::{Reader, RowOrder};
 use crate::snapshot::Snapshot;
@@ -68,10 +70,9 @@ impl SourceConnector for Outbox {
             Some(ranges) => {
                 // What was written later is in the log for certain, whenever that was enabled and whoever's clock it was.
                 let until = ranges.began().saturating_add(micros(config.safety.get()));
-                let page_size = config.session.page_size;
-                let scan = Scan::prepare(log.session.clone(), &log.table, mapping, page_size, until).await?;
-                let held =
-                    log.table.ttl().map(|ttl| begin.position.main.cut.saturating_add(micros(ttl)) - now);
+                let scan = scan(&log.session, &config, (&log.table, mapping), until).await?;
+                let unread = begin.position.main.unread();
+                let held = log.table.ttl().map(|ttl| unread.saturating_add(micros(ttl)) - now);
                 let left = held.map(|left| Duration::from_micros(left.max(0).unsigned_abs()));
                 Some(Box::new(Snapshot::new(&scan, ranges, left, &context)))
             }
@@ -118,6 +119,33 @@ impl Source for OutboxSource {
         }
         self.reader.batch(room).await.map(Some)
     }
+}
+
+/// Reads the rows of the table that the configuration names for a snapshot, or else those of the outbox.
+async fn scan(
+    session: &Arc<Session>,
+    config: &OutboxConfig,
+    (outbox, mapping): (&Table, Mapping),
+    until: Micros,
+) -> Result<Scan, Error> {
+    let page_size = config.session.page_size;
+    let Some(config) = config.of_snapshot() else {
+        return Scan::prepare(session.clone(), outbox, mapping, page_size, until).await;
+    };
+    let table = Table::read(session, &config.keyspace, &config.table).await;
+    let table = table.map_err(|error| match error.problems() {
+        [] => error,
+        problems => refused(problems.iter().map(absent).collect()),
+    })?;
+    let below = |problem: Problem| problem.under("/snapshot_from");
+    let mapping = Mapping::find(&config, &table);
+    let mapping = mapping.map_err(|problems| refused(problems.into_iter().map(below).collect()))?;
+    Scan::prepare(session.clone(), &table, mapping, page_size, until).await
+}
+
+fn absent(problem: &Problem) -> Problem {
+    let help = "name a table of the outbox's keyspace that holds every event, or leave `snapshot_from` out";
+    Problem::new(format!("/snapshot_from{}", problem.pointer), problem.message.clone()).help(help)
 }
 
 /// Only what lies in one partition of the table has an order in the log.

@@ -11,11 +11,12 @@ use weir_sdk::config::Problem;
 use weir_sdk::json::Lookup;
 use weir_sdk::metrics::{Counter, names};
 use weir_sdk::{
-    Context, Error, ErrorKind, Order, Record, Records, Sink, SinkConnector, WriteError, async_trait,
+    Context, Error, ErrorKind, Order, Place, Record, Records, Sink, SinkConnector, WriteError, async_trait,
 };
 
 use super::config::{ANY, OnUnmapped, ProjectionConfig};
 use super::expression::Expression;
+use super::place;
 use super::plan::{self, Bind, Plan, Planned};
 use super::row::{self, Slot, Values, refused};
 use super::table::Table;
@@ -54,6 +55,23 @@ impl SinkConnector for Projection {
         let types = prepare(&session, &config).await?;
         let ignored = context.metrics().counter(names::PROJECTION_IGNORED);
         Ok(Arc::new(OpenProjection { session, config, types, ignored }))
+    }
+
+    fn place(&self, config: &ProjectionConfig) -> Option<Place> {
+        Some(Place { pointer: "/table".into(), name: config.table.clone() })
+    }
+
+    async fn beside(
+        &self,
+        config: ProjectionConfig,
+        name: Option<String>,
+        _context: Context,
+    ) -> Result<String, Error> {
+        place::beside(&config, name).await
+    }
+
+    async fn empty(&self, config: ProjectionConfig, _context: Context) -> Result<(), Error> {
+        place::empty(&config).await
     }
 }
 

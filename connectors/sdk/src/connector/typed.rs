@@ -9,12 +9,13 @@ use serde_json::Value;
 
 use super::{
     SinkConnector, SinkFactory, SourceConnector, SourceFactory, StoreConnector, StoreFactory,
-    TransformConnector, TransformFactory,
+    TransformConnector, TransformFactory, cannot_rebuild,
 };
 use crate::checkpoint::Checkpoint;
 use crate::config::{self, Problem};
 use crate::context::Context;
 use crate::error::Error;
+use crate::place::Place;
 use crate::position::{Position, To};
 use crate::record::Origin;
 use crate::sink::Sink;
@@ -77,6 +78,18 @@ impl<C: SinkConnector> SinkFactory for Typed<C> {
 
     async fn open(&self, config: Value, context: Context) -> Result<Arc<dyn Sink>, Error> {
         self.0.open(read(&config)?, context).await
+    }
+
+    fn place(&self, config: &Value) -> Result<Place, Error> {
+        self.0.place(&read(config)?).ok_or_else(|| cannot_rebuild(C::NAME))
+    }
+
+    async fn beside(&self, config: Value, name: Option<String>, context: Context) -> Result<String, Error> {
+        self.0.beside(read(&config)?, name, context).await
+    }
+
+    async fn empty(&self, config: Value, context: Context) -> Result<(), Error> {
+        self.0.empty(read(&config)?, context).await
     }
 }
 

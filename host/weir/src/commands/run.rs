@@ -2,20 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use weir_host::checkpoints::FileStore;
 use weir_host::config::{self, Lookup, PipelineConfig, SinkConfig};
 use weir_host::control::{Control, Target, Unknown};
 use weir_host::data_dir::DataDir;
 use weir_host::registry::Registry;
-use weir_host::run::Host;
+use weir_host::run::{Host, Kept};
 use weir_host::stop::Stop;
 use weir_host::supervisor::Outcome;
 use weir_host::{http, task};
 use weir_sdk::config::HumanDuration;
-use weir_sdk::{CheckpointStore, Error, ErrorKind, TaskId};
+use weir_sdk::{Error, ErrorKind, TaskId};
 
 use super::listener::ListenerArgs;
 use crate::exit::Exit;
@@ -100,8 +98,8 @@ pub(crate) async fn run(
         Err(error) if data_dir.exists() => return Err(DataDir::open(data_dir).err().unwrap_or(error).into()),
         started => started?,
     };
-    let checkpoints = checkpoints(data_dir).await?;
-    let host = Host::start(&pipelines, registry, &checkpoints, &control, &stop)
+    let kept = Kept::open(&DataDir::open(data_dir)?).await?;
+    let host = Host::start(&pipelines, registry, &kept, &control, &stop)
         .map_err(|problem| anyhow::anyhow!("{}", problem.message))?;
     // Whoever waits for this line finds every task in `/health`.
     tracing::info!(address = %server.address(), "listening");
@@ -118,15 +116,6 @@ fn unknown(targets: &[Target], pipelines: &[PipelineConfig]) -> Option<Unknown> 
     });
     let tasks: BTreeSet<_> = tasks.collect();
     targets.iter().find_map(|target| target.among(tasks.iter()).err())
-}
-
-/// Opens the data directory and the checkpoints in it.
-///
-/// # Errors
-/// The directory is another run's, or cannot be written, or what is in it cannot be trusted.
-pub(crate) async fn checkpoints(data_dir: PathBuf) -> anyhow::Result<Arc<dyn CheckpointStore>> {
-    let data_dir = DataDir::open(data_dir)?;
-    Ok(Arc::new(FileStore::open(&data_dir).await?))
 }
 
 /// A task that retired or was down at the end failed; one that was asked to stop did not, nor one that another host has

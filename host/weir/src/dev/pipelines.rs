@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures::future::join_all;
@@ -11,9 +10,8 @@ use tokio::task::JoinHandle;
 use weir_host::config::{self, Lookup, PipelineConfig, Report};
 use weir_host::control::Control;
 use weir_host::registry::Registry;
-use weir_host::run::Host;
+use weir_host::run::{Host, Kept};
 use weir_host::stop::{Stop, Stopper};
-use weir_sdk::CheckpointStore;
 
 use crate::output;
 
@@ -21,7 +19,7 @@ use crate::output;
 pub(crate) struct Pipelines<'a> {
     pub(crate) registry: &'a Registry,
     pub(crate) lookup: &'a dyn Lookup,
-    pub(crate) checkpoints: Arc<dyn CheckpointStore>,
+    pub(crate) kept: Kept,
     pub(crate) control: Control,
     /// How long a pipeline may drain.
     pub(crate) drain: Duration,
@@ -60,7 +58,7 @@ impl Pipelines<'_> {
             }
             let (stopper, stop) = Stopper::new();
             let name = pipeline.name.clone();
-            let host = Host::start(&[pipeline], self.registry, &self.checkpoints, &self.control, &stop)
+            let host = Host::start(&[pipeline], self.registry, &self.kept, &self.control, &stop)
                 .map_err(|problem| anyhow::anyhow!("{}", problem.message))?;
             let ended = tokio::spawn(async move { drop(host.ended().await) });
             self.running.insert(name, Running { text, stopper, ended });

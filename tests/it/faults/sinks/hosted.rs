@@ -7,16 +7,15 @@ use std::time::Duration;
 use std::net::SocketAddr;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
-use weir_host::checkpoints::FileStore;
 use weir_host::config;
 use weir_host::control::Control;
 use weir_host::data_dir::DataDir;
 use weir_host::http::{Access, Server};
 use weir_host::registry::Registry;
-use weir_host::run::Host;
+use weir_host::run::{Host, Kept};
 use weir_host::stop::{Stop, Stopper};
 use weir_host::supervisor::Outcome;
-use weir_sdk::{CheckpointStore, SinkFactory, TaskId};
+use weir_sdk::{SinkFactory, TaskId};
 
 use super::troubled::Troubled;
 
@@ -66,10 +65,10 @@ async fn start(pipeline: &str, data: &Path, sink: &Troubled, stop: &Stop) -> (Se
     let pipelines = config::load_texts(texts, &registry, &no_environment);
     let pipelines = pipelines.unwrap_or_else(|report| panic!("{report}"));
     let data = DataDir::open(data).unwrap();
-    let checkpoints: Arc<dyn CheckpointStore> = Arc::new(FileStore::open(&data).await.unwrap());
+    let kept = Kept::open(&data).await.unwrap();
     let control = Control::default();
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     let server = Server::start(any_port, Access::Loopback, control.clone()).await.unwrap();
-    let host = Host::start(&pipelines, &registry, &checkpoints, &control, stop);
+    let host = Host::start(&pipelines, &registry, &kept, &control, stop);
     (server, host.unwrap_or_else(|problem| panic!("{}", problem.message)))
 }

@@ -4,7 +4,6 @@
 //! dead letters in the place of the source. What fails again becomes the same dead letter again, with a count, so that
 //! nothing goes round for ever.
 
-mod lazy;
 mod letters;
 
 use std::collections::BTreeMap;
@@ -23,12 +22,12 @@ use weir_host::task::{self, Ended, Spec};
 use weir_sdk::metrics::names;
 use weir_sdk::{CheckpointStore, Error, ErrorKind};
 
-use self::lazy::Lazy;
 use self::letters::{Letters, NoCheckpoints};
 use super::filter::Filter;
 use super::place::{Entry, Place, PlaceArgs};
 use super::purge;
 use crate::commands::failed;
+use crate::commands::lazy::Lazy;
 use crate::exit::Exit;
 use crate::output;
 

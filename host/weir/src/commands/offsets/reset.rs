@@ -1,23 +1,23 @@
 //! `weir offsets reset`: sends tasks that do not run to another place of their source, and says what that repeats or
 //! skips.
 
-use std::io::IsTerminal as _;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use weir_host::checkpoints::FileStore;
+use weir_host::checkpoints::{FileStore, put};
 use weir_host::config::Lookup;
 use weir_host::control::Target;
 use weir_host::data_dir::DataDir;
 use weir_host::registry::Registry;
 use weir_sdk::config::HumanDuration;
 use weir_sdk::metrics::Metrics;
-use weir_sdk::{Checkpoint, CheckpointStore, Context, Error, ErrorKind, Position, Start, Timestamp, To};
+use weir_sdk::store::Saved;
+use weir_sdk::{CheckpointStore, Context, Error, ErrorKind, Position, Start, Timestamp, To};
 
 use super::{Place, Task, tasks};
-use crate::commands::failed;
+use crate::commands::{confirmed, failed};
 use crate::exit::Exit;
 use crate::output;
 
@@ -29,7 +29,8 @@ pub(super) struct Args {
     target: Target,
     #[command(flatten)]
     place: Place,
-    /// Where to: `earliest`, `latest`, or a time such as `2026-01-31T12:00:00Z`.
+    /// Where to: `earliest`, `everything` (with what the source's table holds before that), `latest`, or a time such as
+    /// `2026-01-31T12:00:00Z`.
     #[arg(long, value_name = "WHERE")]
     to: Where,
     /// Do not ask.
@@ -50,10 +51,13 @@ impl FromStr for Where {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "earliest" => Ok(Self(To::Earliest)),
+            "everything" => Ok(Self(To::Everything)),
             "latest" => Ok(Self(To::Latest)),
             time => match time.parse::<jiff::Timestamp>() {
                 Ok(time) => Ok(Self(To::At(Timestamp(time.as_microsecond())))),
-                Err(_) => Err("expected `earliest`, `latest`, or a time such as `2026-01-31T12:00:00Z`"),
+                Err(_) => Err(
+                    "expected `earliest`, `everything`, `latest`, or a time such as `2026-01-31T12:00:00Z`",
+                ),
             },
         }
     }
@@ -62,8 +66,7 @@ impl FromStr for Where {
 /// What is going to be done to one task.
 struct Move<'a> {
     task: &'a Task,
-    identity: String,
-    checkpoint: Checkpoint,
+    anew: Saved,
     from: Option<Position>,
     to: Position,
     effect: String,
@@ -142,7 +145,8 @@ async fn plan(task: &Task, to: To) -> Result<Move<'_>, Error> {
     let from = task.position(saved.as_ref())?;
     let reached = task.source.position(&checkpoint)?;
     let effect = effect(from.as_ref(), &reached, to);
-    Ok(Move { task, identity, checkpoint, from, to: reached, effect })
+    let anew = Saved { identity, checkpoint };
+    Ok(Move { task, anew, from, to: reached, effect })
 }
 
 /// What going from one place to the other does to the records between them.
@@ -152,6 +156,7 @@ fn effect(from: Option<&Position>, reached: &Position, to: To) -> String {
     };
     let known = from.time.zip(reached.time);
     match (known, to) {
+        (_, To::Everything) => "repeats everything that is still there".to_owned(),
         (Some((from, to)), _) if from == to => "repeats and skips nothing".to_owned(),
         (Some((from, to)), _) if to < from => {
             format!("repeats what was written in the {} between", length(to, from))
@@ -175,30 +180,11 @@ fn length(from: Timestamp, to: Timestamp) -> HumanDuration {
     }
 }
 
-/// Whether somebody is there, and says `yes`.
-async fn confirmed() -> bool {
-    if !std::io::stdin().is_terminal() {
-        return false;
-    }
-    output::line("Type `yes` to do this:");
-    let asked = tokio::task::spawn_blocking(|| {
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer).map(|_| answer)
-    });
-    asked.await.is_ok_and(|read| read.is_ok_and(|answer| answer.trim() == "yes"))
-}
-
 impl Move<'_> {
     /// Takes the task, and puts this checkpoint in the place of what is saved by now.
     async fn apply(&self) -> Result<(), Error> {
         let Task { id, store, .. } = self.task;
-        let saved = store.claim(id).await?;
-        let mut anew = Checkpoint::default();
-        for (partition, _) in saved.iter().flat_map(|saved| saved.checkpoint.iter()) {
-            anew.retire(partition.clone());
-        }
-        anew.merge(self.checkpoint.clone());
-        store.save(id, &self.identity, &anew).await
+        put(&**store, id, &self.anew).await
     }
 
     /// `orders/topic: from … to …: repeats …`

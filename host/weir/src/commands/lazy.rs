@@ -1,6 +1,6 @@
 //! `Lazy`: the place of dead letters, opened for writing only when something fails again.
 //!
-//! A running host has its dead-letter file locked. A replay that delivers everything needs no second writer.
+//! A running host has its dead-letter file locked. What runs beside it and delivers everything needs no second writer.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use weir_sdk::config::Problem;
 use weir_sdk::{Context, Error, Order, Records, Sink, SinkFactory, WriteError, async_trait};
 
 /// Opens another factory's sink at its first write.
-pub(super) struct Lazy(pub(super) Arc<dyn SinkFactory>);
+pub(crate) struct Lazy(pub(crate) Arc<dyn SinkFactory>);
 
 #[async_trait]
 impl SinkFactory for Lazy {
