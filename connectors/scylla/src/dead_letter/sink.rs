@@ -61,7 +61,7 @@ struct OpenTable {
 #[async_trait]
 impl Sink for OpenTable {
     async fn write(&self, records: Records) -> Result<(), WriteError> {
-        rows::write_each(&records, AT_A_TIME, |record| self.write_one(record)).await
+        rows::write_each(&records, AT_A_TIME, |index| self.write_one(&records[index])).await
     }
 
     async fn probe(&self) -> Result<(), Error> {
@@ -74,8 +74,8 @@ impl Sink for OpenTable {
 }
 
 impl OpenTable {
-    async fn write_one(&self, record: Record) -> Result<(), Error> {
-        let row = Written::from(DeadLetter::from_record(record)?);
+    async fn write_one(&self, record: &Record) -> Result<(), Error> {
+        let row = Written::from(DeadLetter::from_record(record.clone())?);
         let written = self.session.execute_unpaged(&self.insert, row).await;
         written.map(drop).map_err(|error| error.classify().context("write a dead letter"))
     }

@@ -92,7 +92,7 @@ struct EventType {
 impl Sink for OpenProjection {
     async fn write(&self, records: Records) -> Result<(), WriteError> {
         let schema = &OnceCell::new();
-        rows::write_each(&records, AT_A_TIME, |record| self.write_one(record, schema)).await
+        rows::write_each(&records, AT_A_TIME, |index| self.write_one(&records[index], schema)).await
     }
 
     async fn probe(&self) -> Result<(), Error> {
@@ -108,13 +108,13 @@ impl Sink for OpenProjection {
 type Schema = OnceCell<Result<(), Error>>;
 
 impl OpenProjection {
-    async fn write_one(&self, record: Record, schema: &Schema) -> Result<(), Error> {
-        let Some(of_type) = self.event_type(&record)? else { return Ok(()) };
-        let time = row::time(&record, self.config.version)?;
+    async fn write_one(&self, record: &Record, schema: &Schema) -> Result<(), Error> {
+        let Some(of_type) = self.event_type(record)? else { return Ok(()) };
+        let time = row::time(record, self.config.version)?;
         let rows = {
             let found = of_type.lookup.find(record.value.as_deref())?;
             let bound = of_type.statements.iter();
-            bound.map(|(_, slots)| Values::of(slots, &record, &found, time)).collect::<Result<Vec<_>, _>>()?
+            bound.map(|(_, slots)| Values::of(slots, record, &found, time)).collect::<Result<Vec<_>, _>>()?
         };
         let writes = of_type.statements.iter().zip(rows);
         let writes = writes.map(|((statement, _), row)| self.session.execute_unpaged(statement, row));

@@ -1,26 +1,42 @@
 //! What sinks of rows share: each record a write of its own, many on their way at a time, and whether anybody is there.
 
-use futures::{StreamExt as _, stream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use scylla::client::session::Session;
-use weir_sdk::{Error, Failed, Record, Records, WriteError};
+use weir_sdk::{Error, Failed, Records, WriteError};
 
 use super::errors::Classify;
 
-/// Writes each record, at most so many at a time; those that failed are told by index, with why.
+/// Writes each record, by its index, at most so many at a time; those that failed are told by index, with why.
+///
+/// As many writers take the next record each, one after the other. A write is a large future: so it stays in its place,
+/// and the next one uses the same memory.
 pub(crate) async fn write_each<F>(
     records: &Records,
     at_a_time: usize,
-    write: impl Fn(Record) -> F,
+    write: impl Fn(usize) -> F,
 ) -> Result<(), WriteError>
 where
     F: Future<Output = Result<(), Error>>,
 {
-    let writes = (0..records.len()).map(|index| {
-        let written = write(records[index].clone());
-        async move { written.await.map_err(|error| Failed { index, error }) }
-    });
-    let answers: Vec<_> = stream::iter(writes).buffered(at_a_time).collect().await;
-    let failed: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+    let next = AtomicUsize::new(0);
+    let writer = async || {
+        let mut failed = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= records.len() {
+                return failed;
+            }
+            if let Err(error) = write(index).await {
+                failed.push(Failed { index, error });
+            }
+        }
+    };
+    let writers: FuturesUnordered<_> = (0..at_a_time.min(records.len())).map(|_| writer()).collect();
+    let mut failed: Vec<Failed> = writers.concat().await;
+    failed.sort_unstable_by_key(|failed| failed.index);
     if failed.is_empty() { Ok(()) } else { Err(WriteError::Some(failed)) }
 }
 
