@@ -168,7 +168,11 @@ impl Reader {
         }
         match self.seat.cluster().await.watch.look_closer().await {
             Err(better) if better.kind() == ErrorKind::Config => better,
-            Ok(()) | Err(_) => error,
+            Err(_) => error,
+            // It will do, but no longer for what is asked of it: who begins anew asks for the columns there are.
+            Ok(()) => Error::new(ErrorKind::Bug, "the table was altered")
+                .caused_by(error)
+                .advice("nothing to do: the task is built anew and goes on where it was"),
         }
     }
 

@@ -13,6 +13,7 @@ mod place;
 mod projection;
 mod reads;
 mod refusals;
+mod rejoins;
 mod resumes;
 mod seats;
 mod sessions;

@@ -1,7 +1,7 @@
-//! Several sources that read one table: the database is asked once, and each of them reads as if it were alone.
+//! Several sources that read one table: the database is asked once, and each of them reads as if it were alone. Those
+//! that fall behind and come back: [`crate::rejoins`].
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -10,33 +10,32 @@ use tokio::time::{Instant, sleep};
 use weir_scylla::hub::Hub;
 use weir_scylla_dev::error::ErrorCode;
 use weir_scylla_dev::faults::Failure;
-use weir_sdk::{Checkpoint, ErrorKind, Room, SourceFactory};
+use weir_sdk::{Checkpoint, ErrorKind, SourceFactory};
 
-use crate::late::lates;
 use crate::place::{Place, ROOM, Tail, payload};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Statements that the server ran during `what`.
-async fn statements(place: &Place, what: impl Future) -> u64 {
+pub(crate) async fn statements(place: &Place, what: impl Future) -> u64 {
     let before = place.server.faults().statements();
     what.await;
     place.server.faults().statements() - before
 }
 
-async fn seats(place: &Place, sources: &dyn SourceFactory, many: usize) -> Vec<Tail> {
+pub(crate) async fn seats(place: &Place, sources: &dyn SourceFactory, many: usize) -> Vec<Tail> {
     join_all((0..many).map(|_| place.seat(sources, Checkpoint::default()))).await
 }
 
 /// Every payload with how often it came.
-fn counted(payloads: impl IntoIterator<Item = String>) -> BTreeMap<String, usize> {
+pub(crate) fn counted(payloads: impl IntoIterator<Item = String>) -> BTreeMap<String, usize> {
     payloads.into_iter().fold(BTreeMap::new(), |mut counts, payload| {
         *counts.entry(payload).or_default() += 1;
         counts
     })
 }
 
-fn all_of(orders: u128, numbers: std::ops::Range<i64>) -> BTreeMap<String, usize> {
+pub(crate) fn all_of(orders: u128, numbers: std::ops::Range<i64>) -> BTreeMap<String, usize> {
     counted(numbers.flat_map(|number| (0..orders).map(move |order| payload(order, number))))
 }
 
@@ -100,136 +99,6 @@ async fn four_follow_live_events_and_their_late_rows_at_the_price_of_one() {
     }
     println!("statements of one reader {}, of four {}", costs[0], costs[1]);
     assert!(costs[1] <= costs[0] * 3 / 2, "{costs:?}: [one, four]");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_laggard_costs_the_others_nothing_and_comes_back() {
-    let place = Place::start().await;
-    let sources = place.sources(Hub::keeping(64 << 10));
-    let mut tails = seats(&place, &*sources, 3).await;
-    let mut laggard = tails.pop().unwrap();
-    place.write_many(10, 0..1).await;
-    laggard.until(10).await;
-    let ahead = async |tails: &mut Vec<Tail>, records| {
-        join_all(tails.iter_mut().map(|tail| tail.until(records))).await;
-    };
-    // Its sink stands still: nobody polls it, while more is written than is kept for it.
-    for number in 1..12 {
-        place.write_many(10, number..number + 1).await;
-        ahead(&mut tails, 10 * (1 + usize::try_from(number).unwrap())).await;
-    }
-    let alone = statements(&place, laggard.until(120)).await;
-    assert!(alone > 0, "it reads what the others have read");
-    assert_eq!(counted(laggard.payloads()), all_of(10, 0..12));
-    laggard.caught_up(&place.server).await;
-    tails.push(laggard);
-    let together = async |tails: &mut Vec<Tail>, numbers: std::ops::Range<i64>| {
-        for number in numbers {
-            place.write_many(10, number..number + 1).await;
-            ahead(tails, 10 * (1 + usize::try_from(number).unwrap())).await;
-        }
-    };
-    let three = statements(&place, together(&mut tails, 12..24)).await;
-    let mut one = vec![tails.remove(2)];
-    drop(tails);
-    let one = statements(&place, together(&mut one, 24..36)).await;
-    assert!(three <= one * 3 / 2 + 10, "of three together {three}, of one {one}");
-}
-
-/// Reads with pauses, small rooms and deaths, until nothing is written any more and all has come.
-struct Life {
-    sources: Arc<dyn SourceFactory>,
-    checkpoint: Checkpoint,
-    came: Vec<String>,
-    late: Vec<String>,
-    /// Decides on what happens next.
-    dice: u64,
-}
-
-impl Life {
-    fn throw(&mut self, sides: u64) -> u64 {
-        self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.dice >> 33) % sides
-    }
-
-    async fn live(&mut self, place: &Place, written: &AtomicBool, rows: usize) {
-        let begun = Instant::now();
-        while self.came.len() < rows || !written.load(Ordering::Relaxed) {
-            let mut tail = place.seat(&*self.sources, self.checkpoint.clone()).await;
-            let polls = 1 + self.throw(12);
-            for _ in 0..polls {
-                if self.came.len() + tail.seen.len() >= rows && written.load(Ordering::Relaxed) {
-                    break;
-                }
-                let records = 1 + usize::try_from(self.throw(40)).unwrap();
-                tail.poll(Room { records, ..ROOM }).await.unwrap();
-                if self.throw(4) == 0 {
-                    sleep(Duration::from_millis(self.throw(400))).await;
-                }
-            }
-            self.end(&tail);
-            assert!(begun.elapsed() < 60 * SECOND, "{} of {rows} came", self.came.len());
-        }
-        // What came twice would come now.
-        let mut tail = place.seat(&*self.sources, self.checkpoint.clone()).await;
-        tail.quiet(crate::late::NOTICED).await;
-        self.end(&tail);
-    }
-
-    fn end(&mut self, tail: &Tail) {
-        self.checkpoint = tail.checkpoint.clone();
-        self.came.extend(tail.payloads());
-        self.late.extend(lates(tail));
-    }
-}
-
-/// Three seats that fall behind, die and come back as the dice say, while rows become readable late by up to `safety`.
-async fn late_rows_come_once(kept: usize, dice: u64) {
-    let place = Place::start().await;
-    let sources = place.sources(Hub::keeping(kept));
-    let life = |number| Life {
-        sources: sources.clone(),
-        checkpoint: Checkpoint::default(),
-        came: Vec::new(),
-        late: Vec::new(),
-        dice: dice + number,
-    };
-    let (mut lives, written): (Vec<_>, _) = ((0..3).map(life).collect(), AtomicBool::new(false));
-    let (rounds, orders) = (40, 5);
-    let write = async {
-        let mut writer = life(99);
-        for number in 0..rounds {
-            if writer.throw(3) > 0 {
-                let late =
-                    [300, 1_500, 4_000, 12_000, 60_000, 118_000][usize::try_from(writer.throw(6)).unwrap()];
-                let rows = 1 + u32::try_from(writer.throw(5)).unwrap();
-                place.server.faults().delay_log_rows("shop", "outbox", rows, Duration::from_millis(late));
-            }
-            place.write_many(orders, number..number + 1).await;
-            place.server.faults().advance_clock(Duration::from_millis(writer.throw(4_000)));
-            sleep(Duration::from_millis(writer.throw(150))).await;
-        }
-        for _ in 0..15 {
-            place.server.faults().advance_clock(10 * SECOND);
-            sleep(Duration::from_millis(60)).await;
-        }
-        written.store(true, Ordering::Relaxed);
-    };
-    let rows = usize::try_from(rounds).unwrap() * 5;
-    tokio::join!(write, join_all(lives.iter_mut().map(|life| life.live(&place, &written, rows))));
-    for life in lives {
-        assert_eq!(counted(life.came), all_of(orders, 0..rounds), "kept {kept}, dice {dice}");
-        assert!(!life.late.is_empty());
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn late_rows_come_once_to_each_whatever_is_kept_and_whoever_dies() {
-    tokio::join!(
-        late_rows_come_once(0, 1),
-        late_rows_come_once(16 << 10, 2),
-        late_rows_come_once(16 << 20, 3)
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,13 +18,13 @@ const ROUNDS: i64 = 6;
 const NOTICE: Duration = Duration::from_millis(5_500);
 
 #[derive(Clone, Copy)]
-enum Layout {
+pub(crate) enum Layout {
     Vnodes,
     Tablets,
 }
 
 impl Layout {
-    async fn start(self, builder: Builder) -> Place {
+    pub(crate) async fn start(self, builder: Builder) -> Place {
         match self {
             Self::Vnodes => Place::on(builder, "{'enabled': false}").await,
             Self::Tablets => Place::on(builder, "{'initial': 4}").await,
@@ -32,7 +32,7 @@ impl Layout {
     }
 
     /// Announces new streams: of so many tablets, where there are any.
-    fn replace(self, place: &Place, tablets: u32) {
+    pub(crate) fn replace(self, place: &Place, tablets: u32) {
         let since = (place.server.clock().micros() / 1_000) + NOTICE.as_millis() as i64;
         match self {
             Self::Vnodes => place.server.new_generation(since),
