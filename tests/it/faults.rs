@@ -8,6 +8,7 @@ mod kafka;
 mod machine;
 mod poison;
 mod projections;
+mod rebuild;
 mod scale;
 mod sinks;
 mod takeover;

@@ -18,6 +18,7 @@ mod operate;
 mod outbox;
 mod outside;
 mod projections;
+mod rebuild;
 mod tidy;
 mod transforms;
 mod validate;

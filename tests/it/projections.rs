@@ -52,7 +52,7 @@ impl Shown {
 }
 
 const SHOWN: &str = "SELECT order_id, customer_id, status, items, item_count, total_cents, tracking_number, signature, \
-                     cancel_reason, version FROM orders_ks.order_read_model";
+                     cancel_reason, version FROM orders_ks.";
 
 /// Each order as its own history tells it, read from the event store: what the last event says, and what earlier ones
 /// said and it does not.
@@ -84,9 +84,10 @@ pub(crate) async fn told(session: &Session) -> Vec<Shown> {
     orders.into_iter().map(shown).collect()
 }
 
-/// Each order as the read model shows it.
-async fn shown(session: &Session) -> Vec<Shown> {
-    let answer = session.query_unpaged(SHOWN, ()).await.unwrap().into_rows_result().unwrap();
+/// Each order as a read model of this name shows it.
+pub(crate) async fn shown(session: &Session, table: &str) -> Vec<Shown> {
+    let answer =
+        session.query_unpaged(format!("{SHOWN}{table}"), ()).await.unwrap().into_rows_result().unwrap();
     // A row whose first event has not come yet lacks what that one says.
     let mut rows: Vec<Shown> = answer.rows::<Shown>().unwrap().filter_map(Result::ok).collect();
     for row in &mut rows {
@@ -111,7 +112,7 @@ pub(crate) async fn listed(session: &Session, table: &str) -> Vec<Listed> {
 pub(crate) fn projected(database: &Database) -> usize {
     let equal = || {
         database.with(async |session| {
-            let (told, shown) = (told(session).await, shown(session).await);
+            let (told, shown) = (told(session).await, shown(session, "order_read_model").await);
             let lists =
                 [listed(session, "orders_by_customer").await, listed(session, "orders_by_status").await];
             let wanted: Vec<_> = told.iter().map(Shown::listed).collect();

@@ -15,6 +15,7 @@
 //! * So the place is whole once the rebuild has passed a time that lies behind the emptying; what comes later, the task
 //!   writes.
 
+mod aside;
 mod begin;
 mod begun;
 mod caught_up;

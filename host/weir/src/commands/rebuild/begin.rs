@@ -52,7 +52,7 @@ impl<'a> Begin<'a> {
         }
         self.rebuild.keep(&state)?;
         let checkpoints: Arc<dyn CheckpointStore> = Arc::new(self.rebuild.checkpoints().await?);
-        self.begin_with_everything(&*checkpoints).await?;
+        self.begin_with_everything(&*checkpoints, &state.place).await?;
         let spec = self.spec(&state.place, registry, checkpoints)?;
         Ok(Some(Begun { sink: self.sink, rebuild: self.rebuild, state, spec }))
     }
@@ -131,14 +131,22 @@ impl<'a> Begin<'a> {
     }
 
     /// The checkpoint of one who begins with everything, unless there is one.
-    async fn begin_with_everything(&self, checkpoints: &dyn CheckpointStore) -> Result<(), Error> {
+    async fn begin_with_everything(
+        &self,
+        checkpoints: &dyn CheckpointStore,
+        place: &Place,
+    ) -> Result<(), Error> {
         let Sink { task, from, .. } = &self.sink;
-        if checkpoints.load(task).await?.is_some() {
+        if let Some(saved) = checkpoints.load(task).await? {
+            let at = from.position(&saved.checkpoint)?.words;
+            output::note(format!("{task}: goes on filling `{}`: {at}", place.name));
             return Ok(());
         }
         let begin = from.seek(self.sink.from_config(), To::Everything, self.sink.context()).await?;
         let identity = format!("{}:{}", from.name(), begin.identity);
-        checkpoints.save(task, &identity, &begin.checkpoint).await
+        checkpoints.save(task, &identity, &begin.checkpoint).await?;
+        output::note(format!("{task}: fills `{}` with everything", place.name));
+        Ok(())
     }
 
     /// The task, with what it fills and where its checkpoint is.
@@ -151,6 +159,7 @@ impl<'a> Begin<'a> {
         let pipeline: &PipelineConfig = self.sink.pipeline;
         let mut spec = spec(pipeline, self.sink.sink, registry, checkpoints)
             .map_err(|problem| Error::config(vec![problem]))?;
+        spec.source = self.sink.from.clone();
         spec.sink_config = place.put_in(spec.sink_config);
         if let Some(dead_letter) = &mut spec.dead_letter {
             dead_letter.sink = Arc::new(Lazy(dead_letter.sink.clone()));

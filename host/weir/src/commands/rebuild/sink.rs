@@ -9,6 +9,8 @@ use weir_sdk::config::{Problem, name_help};
 use weir_sdk::metrics::Metrics;
 use weir_sdk::{Context, Error, ErrorKind, SinkFactory, SourceFactory, TaskId};
 
+use super::aside::{Aside, beside};
+
 /// The sink that is rebuilt.
 pub(super) struct Sink<'a> {
     pub(super) pipeline: &'a PipelineConfig,
@@ -38,12 +40,17 @@ impl<'a> Sink<'a> {
                     pipeline,
                     sink,
                     task: TaskId { pipeline: pipeline.name.clone(), sink: sink.name.clone() },
-                    from: registry.source(&pipeline.source.connector).map_err(unknown)?.clone(),
+                    from: Arc::new(Aside(
+                        registry.source(&pipeline.source.connector).map_err(unknown)?.clone(),
+                    )),
                     to: registry.sink(&sink.sink.connector).map_err(unknown)?.clone(),
                 })
             }
             [] => {
-                let known: Vec<_> = all().map(|found| full(&found)).collect();
+                let known: Vec<_> = match name.contains('/') {
+                    true => all().map(|found| full(&found)).collect(),
+                    false => all().map(|(_, sink)| sink.name.clone()).collect(),
+                };
                 let known: Vec<_> = known.iter().map(String::as_str).collect();
                 Err(refused(format!("there is no sink `{name}`"), name_help(name, &known, "sinks")))
             }
@@ -67,6 +74,6 @@ impl<'a> Sink<'a> {
 
     /// For what is asked beside the task.
     pub(super) fn context(&self) -> Context {
-        Context::new(self.task.clone(), Metrics::default())
+        beside(&self.task, Metrics::default())
     }
 }
