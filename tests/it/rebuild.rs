@@ -217,6 +217,13 @@ fn in_place_while_its_task_goes_on_writing() {
 #[test]
 fn one_that_still_runs_keeps_its_table_and_its_sink_to_itself() {
     let shop = Shop::new();
+    // What is handed over goes where the checkpoints of the pipeline are.
+    let address = shop.database.address();
+    let store = format!(
+        "checkpoint:\n  store: scylla\n  config: {{ session: {{ contact_points: ['{address}'] }}, keyspace: orders_ks, \
+         table: checkpoints }}\nsource:\n"
+    );
+    shop.edit("source:\n", &store);
     place(&shop.database, 20, 1);
     let following = shop.rebuilding(&["--follow"]);
     shop.caught_up();

@@ -76,3 +76,75 @@ impl CheckpointStore for Handover {
         self.store.in_use(task).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use serde_json::json;
+    use weir_sdk::store::Saved;
+    use weir_sdk::{Checkpoint, CheckpointStore, Place, TaskId};
+
+    use crate::checkpoints::FileStore;
+    use crate::data_dir::DataDir;
+    use crate::rebuild::Rebuilds;
+    use crate::rebuild::state::{Phase, State, Way};
+
+    fn task() -> TaskId {
+        TaskId { pipeline: "shop".into(), sink: "list".into() }
+    }
+
+    fn checkpoint(offsets: &[(&str, &'static str)]) -> Checkpoint {
+        offsets.iter().map(|(partition, offset)| ((*partition).into(), *offset)).collect()
+    }
+
+    async fn begun(data: &Path, phase: Phase) -> Rebuilds {
+        let rebuilds = Rebuilds::below(data);
+        let rebuild = rebuilds.open(&task()).unwrap();
+        let place = Place { pointer: "/table".into(), name: "new".into() };
+        rebuild.keep(&State { place, way: Way::Beside, phase, made_of: BTreeMap::new() }).unwrap();
+        let store = rebuild.checkpoints().await.unwrap();
+        store.save(&task(), "s:1", &checkpoint(&[("a", "7"), ("b", "7")])).await.unwrap();
+        rebuilds
+    }
+
+    async fn files(data: &Path) -> Arc<dyn CheckpointStore> {
+        let files = FileStore::open(&DataDir::open(data).unwrap()).await.unwrap();
+        files.save(&task(), "s:1", &checkpoint(&[("a", "9"), ("old", "9")])).await.unwrap();
+        Arc::new(files)
+    }
+
+    #[tokio::test]
+    async fn the_checkpoint_of_the_rebuild_takes_the_place_of_the_tasks_once() {
+        let data = tempfile::tempdir().unwrap();
+        let (rebuilds, files) = (begun(data.path(), Phase::CaughtUp).await, files(data.path()).await);
+        let saved =
+            |store: Arc<dyn CheckpointStore>| async move { store.load(&task()).await.unwrap().unwrap() };
+        let kept = rebuilds.handing_over(&task(), &json!({"table": "old"}), files.clone());
+        assert_eq!(saved(kept).await.checkpoint, checkpoint(&[("a", "9"), ("old", "9")]), "of another place");
+
+        let store = rebuilds.handing_over(&task(), &json!({"table": "new"}), files.clone());
+        let handed = Saved { identity: "s:1".into(), checkpoint: checkpoint(&[("a", "7"), ("b", "7")]) };
+        assert_eq!(saved(store.clone()).await, handed);
+        assert_eq!(saved(files.clone()).await.checkpoint.len(), 2, "it only looks");
+        assert_eq!(store.claim(&task()).await.unwrap().as_ref(), Some(&handed));
+        assert_eq!(saved(files.clone()).await, handed);
+        store.save(&task(), "s:1", &checkpoint(&[("a", "8")])).await.unwrap();
+        assert_eq!(saved(store).await.checkpoint, checkpoint(&[("a", "8"), ("b", "7")]), "once");
+    }
+
+    #[tokio::test]
+    async fn one_that_is_not_finished_or_still_runs_is_an_error_with_what_to_do() {
+        let data = tempfile::tempdir().unwrap();
+        let (rebuilds, files) = (begun(data.path(), Phase::Filling).await, files(data.path()).await);
+        let store = rebuilds.handing_over(&task(), &json!({"table": "new"}), files.clone());
+        let error = store.load(&task()).await.unwrap_err();
+        assert_eq!(error.to_string(), "the rebuild that fills `new` is not finished");
+        assert!(error.operator_advice().unwrap().contains("`weir rebuild shop/list FILE`"), "{error:?}");
+        let _held = rebuilds.open(&task()).unwrap();
+        let error = store.claim(&task()).await.unwrap_err();
+        assert!(error.to_string().contains("is in use by process"), "{error}");
+    }
+}

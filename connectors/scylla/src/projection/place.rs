@@ -8,7 +8,6 @@ use weir_sdk::{Error, ErrorKind};
 
 use super::config::ProjectionConfig;
 use super::table::Table;
-use crate::session::connect;
 use crate::session::errors::{Classify, shape};
 use crate::session::schema::{self, quoted};
 
@@ -24,16 +23,19 @@ const PATIENCE: Duration = Duration::from_secs(120);
 ///
 /// # Errors
 /// `Config` when there are rows in it, when the configured table is not there, or when it is the one that is named.
-pub(super) async fn beside(config: &ProjectionConfig, name: Option<String>) -> Result<String, Error> {
+pub(super) async fn beside(
+    session: &Session,
+    config: &ProjectionConfig,
+    name: Option<String>,
+) -> Result<String, Error> {
     let given = name.is_some();
     let name = name.unwrap_or_else(|| format!("{}{BESIDE}", config.table));
     check(config, &name)?;
-    let session = connect(&config.session).await?;
-    if schema::columns(&session, &config.keyspace, &name).await?.is_empty() {
-        Table::read(&session, config).await?;
-        let statement = like(&session, config, &name).await?;
-        run(&session, statement, "make a table like the one of the projection").await?;
-    } else if has_rows(&session, &config.keyspace, &name).await? {
+    if schema::columns(session, &config.keyspace, &name).await?.is_empty() {
+        Table::read(session, config).await?;
+        let statement = like(session, config, &name).await?;
+        run(session, statement, "make a table like the one of the projection").await?;
+    } else if has_rows(session, &config.keyspace, &name).await? {
         let advice = if given { "name another one" } else { "name another one with --into" };
         return Err(refused(format!("there are rows in the table {}", quoted(&config.keyspace, &name)))
             .advice(format!("{advice}, or drop or truncate this one if nobody needs it")));
@@ -42,10 +44,9 @@ pub(super) async fn beside(config: &ProjectionConfig, name: Option<String>) -> R
 }
 
 /// Takes every row out of the configured table, for good.
-pub(super) async fn empty(config: &ProjectionConfig) -> Result<(), Error> {
-    let session = connect(&config.session).await?;
+pub(super) async fn empty(session: &Session, config: &ProjectionConfig) -> Result<(), Error> {
     let statement = format!("TRUNCATE TABLE {}", quoted(&config.keyspace, &config.table));
-    run(&session, statement, "empty the table of the projection").await
+    run(session, statement, "empty the table of the projection").await
 }
 
 fn check(config: &ProjectionConfig, name: &str) -> Result<(), Error> {

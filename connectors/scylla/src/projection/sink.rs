@@ -67,11 +67,13 @@ impl SinkConnector for Projection {
         name: Option<String>,
         _context: Context,
     ) -> Result<String, Error> {
-        place::beside(&config, name).await
+        let session = self.hub.session(&config.session).await?;
+        place::beside(&session, &config, name).await
     }
 
     async fn empty(&self, config: ProjectionConfig, _context: Context) -> Result<(), Error> {
-        place::empty(&config).await
+        let session = self.hub.session(&config.session).await?;
+        place::empty(&session, &config).await
     }
 }
 

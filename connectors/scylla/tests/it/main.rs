@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helper functions too")]
 
+mod beside;
 mod checkpoint;
 mod clock;
 mod contract;
 mod dead_letter;
+mod everything;
 mod gap;
 mod late;
 mod ordered;
