@@ -11,4 +11,6 @@ mod projections;
 mod rebuild;
 mod scale;
 mod sinks;
+mod snapshot;
+mod streams;
 mod takeover;

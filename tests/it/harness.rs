@@ -10,6 +10,7 @@ mod matrix;
 mod process;
 mod proxy;
 mod reader;
+mod watched;
 
 pub(crate) use admin::Admin;
 pub(crate) use arrived::Arrived;
@@ -21,3 +22,4 @@ pub(crate) use matrix::{Fault, Outcome};
 pub(crate) use process::{Weir, figure, figure_of, get, task, written};
 pub(crate) use proxy::Proxy;
 pub(crate) use reader::{Read, count, read_topic, until};
+pub(crate) use watched::Watched;

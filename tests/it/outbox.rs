@@ -1,13 +1,17 @@
 //! The main job: rows of the outbox arrive on the topic, over kills, outages and lost folders.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::harness::{
-    Arrived, Broker, Database, Fault, Outcome, Weir, count, figure, get, read_topic, real_kafka, until,
+    Arrived, Broker, Database, Fault, Outcome, Watched, Weir, count, figure, get, read_topic, real_kafka,
+    until,
 };
 
 const LIMIT: Duration = Duration::from_secs(90);
+
+/// What such a pipeline has on its way: 4 writes of 20 for each of 8 lanes.
+pub(crate) const IN_FLIGHT: usize = 8 * 4 * 20;
 
 /// A pipeline from the outbox to a topic of its own.
 pub(crate) fn pipeline(folder: &Path, database: &Database, broker: &Broker, topic: &str) -> PathBuf {
@@ -46,27 +50,19 @@ fn kill_9_five_times_loses_nothing_on_real_kafka() {
 fn killed_five_times(database: &Database, broker: &Broker) {
     const EVENTS: usize = 20_000;
     const AGGREGATES: usize = 100;
-    /// A checkpoint is saved every 200 ms; syncing it takes its time on a busy disk.
-    const SAVED: Duration = Duration::from_secs(1);
     let folder = tempfile::tempdir().unwrap();
     let file = pipeline(folder.path(), database, broker, "killed");
     let data = folder.path().join("data");
     let ids = database.write_in_background(AGGREGATES, EVENTS as i64);
-    let mut bound = 0;
+    let (mut topic, mut bound) = (Watched::new(broker, "killed"), 0);
     for kill in 1..=5 {
         let weir = Weir::run(&[&file], &data, &[]);
         let point = EVENTS * kill / 6 + rand::random_range(0..EVENTS / 12);
-        let mut samples = Vec::new();
-        until("records arrive", LIMIT, || {
-            samples.push((Instant::now(), count(&broker.address(), "killed")));
-            (samples.last().unwrap().1 >= point).then_some(())
-        });
+        topic.until(point);
         weir.kill();
-        let lately = samples.iter().rev().find(|(at, _)| at.elapsed() > SAVED).map_or(0, |(_, count)| *count);
-        let since_saved = count(&broker.address(), "killed") - lately;
-        // What was in flight, 4 writes for each of 8 lanes, and what came since the last checkpoint.
-        bound += 4 * 8 * 20 + since_saved;
-        println!("killed at {point} records, {since_saved} of them in the last {SAVED:?}");
+        let unsaved = topic.unsaved();
+        bound += IN_FLIGHT + unsaved;
+        println!("killed at {} records, {unsaved} of them not certainly saved", topic.count());
     }
     let weir = Weir::run(&[&file], &data, &[]);
     let read = read_topic(&broker.address(), "killed", LIMIT, |read| Arrived::of(read).distinct() >= EVENTS);

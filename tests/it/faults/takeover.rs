@@ -7,15 +7,13 @@ use std::time::{Duration, Instant};
 use weir_scylla_dev::error::ErrorCode;
 use weir_scylla_dev::faults::Failure;
 
-use crate::harness::{Arrived, Broker, Database, Fault, Outcome, Weir, count, read_topic, task, until};
-use crate::outbox::pipeline;
+use crate::harness::{
+    Arrived, Broker, Database, Fault, Outcome, Watched, Weir, count, read_topic, task, until,
+};
+use crate::outbox::{IN_FLIGHT, pipeline};
 
 const PLACE: &str = "The host and its machine";
 const LIMIT: Duration = Duration::from_secs(60);
-/// What 8 lanes have in flight: 4 writes of 20.
-const IN_FLIGHT: usize = 8 * 4 * 20;
-/// A checkpoint is saved every 200 ms; a save takes its time on a busy machine.
-const SAVED: Duration = Duration::from_secs(1);
 
 /// From the outbox to a topic, with its checkpoints in the database.
 fn shared(folder: &Path, database: &Database, broker: &Broker, topic: &str) -> PathBuf {
@@ -46,15 +44,11 @@ fn a_second_host_takes_over_and_the_first_stops_quietly() {
     const EVENTS: usize = 12_000;
     let (database, broker, folder) = (Database::start(), Broker::start(), tempfile::tempdir().unwrap());
     let file = shared(folder.path(), &database, &broker, "taken-over");
-    let arrived = || count(&broker.address(), "taken-over");
+    let mut topic = Watched::new(&broker, "taken-over");
     database.write_in_background(60, EVENTS as i64);
     let mut first = Weir::run(&[&file], &folder.path().join("one"), &[]);
-    let mut samples = Vec::new();
-    until("records arrive", LIMIT, || {
-        samples.push((Instant::now(), arrived()));
-        (arrived() >= 1_000).then_some(())
-    });
-    let lately = samples.iter().rev().find(|(at, _)| at.elapsed() > SAVED).map_or(0, |(_, count)| *count);
+    topic.until(1_000);
+    let (unsaved, before) = (topic.unsaved(), topic.count());
     let (begun, mut second) = (Instant::now(), Weir::run(&[&file], &folder.path().join("another"), &[]));
     let reason = first.wait_log("that its task has STOPPED", |line| {
         let fields = &line["fields"];
@@ -69,11 +63,11 @@ fn a_second_host_takes_over_and_the_first_stops_quietly() {
         ["WARN", "ERROR", r#""to":"RESTARTING""#].iter().all(|loud| !log.contains(loud)),
         "quietly: {log}"
     );
-    let at_the_end = arrived();
+    let since = topic.count() - before;
     let http = second.http();
     until("the second runs", LIMIT, || (task(http, "topic")["state"] == "RUNNING").then_some(()));
     let repeated = whole(&broker, "taken-over", EVENTS);
-    let bound = IN_FLIGHT + at_the_end - lately;
+    let bound = IN_FLIGHT + unsaved + since;
     assert!(repeated <= bound, "{repeated} repeats, {bound} allowed");
     second.signal("TERM");
     assert!(second.wait(LIMIT).0.success());

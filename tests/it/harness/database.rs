@@ -48,6 +48,23 @@ impl Database {
         Self::at(runtime, Some(server), address)
     }
 
+    /// An embedded one, with the orders on four tablets a table.
+    pub(crate) fn on_tablets() -> Self {
+        const KEYSPACE: &str = "CREATE KEYSPACE orders_ks WITH tablets = {'initial': 4} AND replication = \
+                                {'class': 'NetworkTopologyStrategy', 'replication_factor': 1}";
+        println!("against the embedded ScyllaDB, on tablets");
+        let runtime = runtime();
+        let server = runtime.block_on(async {
+            let server = ScyllaDev::builder().start().await.unwrap();
+            let session =
+                SessionBuilder::new().known_node(server.address().to_string()).build().await.unwrap();
+            session.query_unpaged(KEYSPACE, &[]).await.unwrap();
+            server
+        });
+        let address = server.address().to_string();
+        Self::at(runtime, Some(server), address)
+    }
+
     /// One that another process serves.
     pub(crate) fn served(address: &str) -> Self {
         Self::at(runtime(), None, address.to_owned())
