@@ -14,3 +14,4 @@ mod sinks;
 mod snapshot;
 mod streams;
 mod takeover;
+mod writers;

@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::harness::{Arrived, Broker, Database, Read, Weir, count, figure, get, read_topic, until};
+use crate::harness::{
+    Arrived, Broker, Database, Fault, Outcome, Read, Weir, count, figure, get, read_topic, until,
+};
 use crate::outbox::pipeline;
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -166,6 +168,18 @@ fn a_gap_holds_until_the_operator_accepts_it_and_the_loss_is_told() {
     let (status, log) = accepted.wait(LIMIT);
     assert!(status.success(), "{log}");
     assert!(log.contains("a gap is accepted: what has expired in it is lost"), "{log}");
+    Fault {
+        place: "ScyllaDB",
+        fault: "the host away for longer than the log's TTL",
+        seen: "GAP, `hours behind the checkpoint`, `/health` 503; nothing moves until it is started with `--accept-gap`",
+        repeated_at_most: "0",
+        recovers_within: "the start with `--accept-gap`",
+    }
+    .cost("what expired before it was read, and `weir_cdc_gap_seconds` tells of how long", &Outcome {
+        lost: 10,
+        repeated: 0,
+        recovered: None,
+    });
 }
 
 /// A pipeline that needs no server.

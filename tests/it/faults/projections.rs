@@ -210,6 +210,48 @@ fn a_payload_that_is_not_json() {
     .survived(&Outcome { lost: 0, repeated: 0, recovered: None });
 }
 
+#[test]
+fn a_key_that_is_longer_than_scylladb_takes() {
+    let (database, folder) = (Database::embedded(), tempfile::tempdir().unwrap());
+    database.execute("CREATE TABLE orders_ks.by_name (name text PRIMARY KEY, number bigint)");
+    let (source, rest) = PROJECTIONS.split_once("sinks:\n").unwrap();
+    let (_, dead) = rest.split_once("\ndead_letter:").unwrap();
+    let sink = "  - name: by-name
+    connector: scylla-projection
+    config:
+      session: { contact_points: [\"${env:SCYLLA_NODES}\"] }
+      keyspace: orders_ks
+      table: by_name
+      events: { Named: { upsert: { name: $.name, number: $.number } } }
+";
+    let file = folder.path().join("names.yaml");
+    std::fs::write(&file, format!("{source}sinks:\n{sink}\ndead_letter:{dead}")).unwrap();
+    let mut weir = run(&file, &database);
+    let (http, order) = (weir.http(), Uuid::new_v4());
+    for (number, length) in [(1, 10), (2, 70_000), (3, 20)] {
+        let payload = format!(r#"{{"name":"{}","number":{number}}}"#, "n".repeat(length));
+        database.tell(order, number, "Named", &payload);
+    }
+    until("the others arrive", LIMIT, || {
+        let mut there = database.numbers("SELECT number FROM orders_ks.by_name");
+        there.sort_unstable();
+        (there == [1, 3]).then_some(())
+    });
+    let dead = "SELECT sink, error_text FROM orders_ks.dead_letter_queue";
+    let dead: Vec<(String, String)> =
+        until("it is kept", LIMIT, || Some(database.rows(dead)).filter(|rows| !rows.is_empty()));
+    let [(sink, error)] = &dead[..] else { panic!("{dead:?}") };
+    assert!(sink == "by-name" && error.contains("Key length of 70000"), "{sink}: {error}");
+    assert_eq!(task(http, "by-name")["state"], "RUNNING");
+    fault(
+        "an event whose projected key is longer than ScyllaDB takes (64 KiB)",
+        "RUNNING; kept as a dead letter with ScyllaDB's reason; the others arrive",
+        "0",
+        "nothing stops",
+    )
+    .survived(&Outcome { lost: 0, repeated: 0, recovered: None });
+}
+
 /// When each order was written into its list, in microseconds.
 fn times(database: &Database) -> Vec<i64> {
     let mut times = database.numbers("SELECT writetime(total_cents) FROM orders_ks.orders_by_status");

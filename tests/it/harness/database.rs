@@ -141,7 +141,10 @@ impl Database {
 
     /// The event store of a writer with this clock.
     pub(crate) fn store_of(&self, clock: Clock) -> EventStore {
-        let options = Options { clock, ..weir_orders::store_options() };
+        self.store_with(Options { clock, ..weir_orders::store_options() })
+    }
+
+    pub(crate) fn store_with(&self, options: Options) -> EventStore {
         self.runtime.block_on(EventStore::open(self.session.clone(), options)).unwrap()
     }
 

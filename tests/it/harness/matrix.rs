@@ -32,8 +32,18 @@ impl Fault {
     /// Compares the row with the one in the file; `UPDATE_EXPECT=1` writes it, with the figures of this run.
     pub(crate) fn survived(&self, outcome: &Outcome) {
         assert_eq!(outcome.lost, 0, "{}", self.fault);
+        self.stands("0", outcome);
+    }
+
+    /// The same of a fault that costs records, which the user is told of beforehand: which ones.
+    pub(crate) fn cost(&self, lost: &str, outcome: &Outcome) {
+        assert!(outcome.lost > 0, "{}", self.fault);
+        self.stands(&format!("{lost}: {} of this run", outcome.lost), outcome);
+    }
+
+    fn stands(&self, lost: &str, outcome: &Outcome) {
         let promised = format!(
-            "| {} | {} | 0 | {} | {} |",
+            "| {} | {} | {lost} | {} | {} |",
             self.fault, self.seen, self.repeated_at_most, self.recovers_within
         );
         let recovered = outcome.recovered.map(|time| format!(", back after {:.1} s", time.as_secs_f64()));

@@ -43,6 +43,23 @@ fn columns_and_options_that_do_not_matter() {
 }
 
 #[test]
+fn a_column_dropped_that_the_source_reads_and_can_do_without() {
+    let mut scene = Scene::start("optional");
+    scene.database.execute(&format!("ALTER TABLE {TABLE} DROP causation_id"));
+    let since = Instant::now();
+    scene.write(2);
+    let outcome = scene.recovered(since, Duration::from_secs(10), super::ORDERS * 2);
+    assert_eq!(scene.restarts(), 1);
+    row(
+        "a column of the outbox table dropped that the source reads and can do without",
+        "RESTARTING once, `the table was altered`, and on without it",
+        "10: what was read and not yet saved",
+        "10 s: the task is built anew after a second",
+    )
+    .survived(&outcome);
+}
+
+#[test]
 fn a_required_column_dropped() {
     let mut scene = Scene::start("dropped");
     scene.database.execute(&format!("ALTER TABLE {TABLE} DROP event_type"));
