@@ -92,9 +92,10 @@ pub enum Told {
 }
 
 impl Told {
-    /// What an outbox source is told; where to begin is each seat's own matter.
+    /// What an outbox source is told; where to begin, and what to tell others, is each seat's own matter.
     pub fn outbox(config: &OutboxConfig) -> Self {
         let (start, snapshot) = (StartAt::default(), SnapshotMode::default());
-        Self::Outbox(OutboxConfig { start, snapshot, snapshot_from: None, ..config.clone() })
+        let (snapshot_from, housekeeping) = (None, None);
+        Self::Outbox(OutboxConfig { start, snapshot, snapshot_from, housekeeping, ..config.clone() })
     }
 }

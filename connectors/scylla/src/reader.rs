@@ -56,6 +56,7 @@ use progress::Progress;
 use queue::Queue;
 use slice::Slice;
 use statement::{Key, Row, Statement};
+use tally::{Minute, Tally};
 use time::{Micros, micros};
 use visit::{Stage, Visit};
 use weir_sdk::{Conditions, Degraded};
@@ -149,6 +150,11 @@ impl Reader {
         }
     }
 
+    /// What was emitted of a minute is written down where others read it: the checkpoint needs not hold it any more.
+    pub fn told(&mut self, minute: Minute, tally: &Tally) {
+        self.progress.told(minute, tally);
+    }
+
     /// The next batch that fits the room. After an error the next call goes on where the last batch ended.
     pub async fn batch(&mut self, room: Room) -> Result<Batch, Error> {
         loop {
@@ -240,7 +246,7 @@ impl Reader {
     fn turn_back(&mut self, cluster: &Cluster) {
         let now = cluster.server.now().shown;
         let unseen = self.looked.map_or(Micros::MAX, |looked| micros(looked.elapsed()));
-        let oldest = front::oldest(now, cluster);
+        let oldest = cluster.oldest(now);
         if self.progress.turn_back(self.front.horizon(now), unseen, oldest) {
             (self.reading, self.visit) = (None, None);
             tracing::warn!(

@@ -17,7 +17,7 @@ use crate::reader::clock::Now;
 use crate::reader::server::{Server, Time};
 use crate::reader::statement::{Key, Part, Row};
 use crate::reader::streams::Streams;
-use crate::reader::time::{Bucket, Micros};
+use crate::reader::time::{Bucket, Micros, micros};
 use crate::reader::watch::Watch;
 use crate::reader::window::Window;
 use crate::reader::{LOOK, Log};
@@ -62,6 +62,12 @@ impl Cluster {
     /// Nothing of it was asked yet.
     pub fn new(server: Server, streams: Streams, watch: Watch) -> Self {
         Self { server, streams, watch, looks: 0, looked: None, failure: Failure::default() }
+    }
+
+    /// The oldest time of which the log can still hold every row.
+    pub fn oldest(&self, now: Micros) -> Micros {
+        let kept = self.watch.ttl().map_or(Micros::MIN, |ttl| now.saturating_sub(micros(ttl)));
+        kept.max(self.streams.oldest().unwrap_or(Micros::MIN))
     }
 
     /// Asks for the time, for new streams and after the table.

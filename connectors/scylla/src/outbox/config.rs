@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use weir_sdk::config::{ByteSize, HumanDuration, Problem};
 
+use super::housekeeping::HousekeepingConfig;
 use crate::reader::config::{self, LogConfig, StartAt};
 use crate::session::SessionConfig;
 
@@ -59,6 +60,9 @@ pub struct OutboxConfig {
     /// Memory for the ids of rows that may still get late neighbours. Over it, a late row brings repeats.
     #[serde(default = "config::default_unsettled_memory")]
     pub unsettled_memory: ByteSize,
+    /// What becomes of rows that every consumer has passed; where it is left out, nothing does.
+    #[serde(default)]
+    pub housekeeping: Option<HousekeepingConfig>,
 }
 
 /// Which names are usual for the table's columns.
@@ -133,7 +137,7 @@ impl OutboxConfig {
             session: self.session.clone(),
             keyspace: self.keyspace.clone(),
             table: self.table.clone(),
-            start: self.start,
+            start: self.housekeeping.as_ref().map_or(self.start, |_| self.start.on_the_minute()),
             confidence: self.confidence,
             safety: self.safety,
             poll_interval: self.poll_interval,
@@ -159,6 +163,10 @@ impl OutboxConfig {
         }
         if let Some(from) = &self.snapshot_from {
             problems.extend(from.problem(self).map(|problem| problem.under("/snapshot_from")));
+        }
+        if let Some(housekeeping) = &self.housekeeping {
+            let below = housekeeping.problems(&self.table, self.safety.get()).into_iter();
+            problems.extend(below.map(|problem| problem.under("/housekeeping")));
         }
         problems
     }

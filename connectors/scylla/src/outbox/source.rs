@@ -6,10 +6,13 @@ use std::time::Duration;
 use scylla::client::session::Session;
 use weir_sdk::config::Problem;
 use weir_sdk::metrics::names;
-use weir_sdk::{Batch, Checkpoint, Context, Error, Room, Source, SourceConnector, Start, To, async_trait};
+use weir_sdk::{
+    Batch, Checkpoint, Commits, Context, Error, Room, Source, SourceConnector, Start, To, async_trait,
+};
 
 use super::begin::{Begin, There};
 use super::config::OutboxConfig;
+use super::housekeeping::Housekeeping;
 use super::mapping::Mapping;
 use super::{record, seek};
 use crate::hub::Told;
@@ -58,7 +61,7 @@ impl SourceConnector for Outbox {
         let seat = self.logs.seat(&log, Told::outbox(&config), wanted(&config, mapping.clone())).await?;
         let (now, oldest) = log.bounds(&seat).await?;
         let accepts_gap = context.accepts_gap();
-        let begin = Begin::of(
+        let mut begin = Begin::of(
             &log.config,
             config.snapshot,
             There { now, oldest, position, snapshot: ranges, accepts_gap },
@@ -78,6 +81,15 @@ impl SourceConnector for Outbox {
             }
             None => None,
         };
+        let mut housekeeping = None;
+        match &config.housekeeping {
+            Some(config) if config.names(context.task()) => {
+                begin.position.tally(&mut begin.checkpoint);
+                housekeeping =
+                    Some(Housekeeping::open(config, &log, seat.shared(), &resume, &context).await?);
+            }
+            Some(_) | None => begin.position.tally_no_more(&mut begin.checkpoint),
+        }
         let start = Start { identity: log.table.identity(), checkpoint: begin.checkpoint };
         let order = if config.order_by_key {
             RowOrder::OfTimes { memory: config.order_memory.as_usize() }
@@ -85,7 +97,7 @@ impl SourceConnector for Outbox {
             RowOrder::OfStreams
         };
         let reader = log.read(seat, begin.position, order, &context);
-        Ok(Box::new(OutboxSource { snapshot, reader, start }))
+        Ok(Box::new(OutboxSource { snapshot, reader, housekeeping, start }))
     }
 
     fn position(&self, checkpoint: &Checkpoint) -> Result<weir_sdk::Position, Error> {
@@ -101,6 +113,8 @@ struct OutboxSource {
     /// Comes before the log.
     snapshot: Option<Box<Snapshot>>,
     reader: Reader,
+    /// `None` where there is none, or where it is not this task's matter.
+    housekeeping: Option<Housekeeping>,
     start: Start,
 }
 
@@ -110,12 +124,19 @@ impl Source for OutboxSource {
         self.start.clone()
     }
 
+    fn commits(&self) -> Option<Arc<dyn Commits>> {
+        self.housekeeping.as_ref().map(Housekeeping::commits)
+    }
+
     async fn poll(&mut self, room: Room) -> Result<Option<Batch>, Error> {
         if let Some(snapshot) = &mut self.snapshot {
             if let Some(batch) = snapshot.batch(room).await? {
                 return Ok(Some(batch));
             }
             self.snapshot = None;
+        }
+        if let Some(housekeeping) = &mut self.housekeeping {
+            housekeeping.run(&mut self.reader);
         }
         self.reader.batch(room).await.map(Some)
     }

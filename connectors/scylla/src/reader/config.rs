@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 use weir_sdk::Timestamp;
 use weir_sdk::config::{ByteSize, HumanDuration, Problem};
 
+use super::tally::{begin_of, minute_at};
 use crate::session::SessionConfig;
 
 /// Which log is read, and how. The keys stand in the block of each source, so that a problem has its place there.
@@ -42,6 +43,17 @@ pub enum StartAt {
     Latest,
     /// With what was written at this time.
     At(Timestamp),
+}
+
+impl StartAt {
+    /// The same with whole minutes, which are what consumers tell each other of.
+    #[must_use]
+    pub fn on_the_minute(self) -> Self {
+        match self {
+            Self::At(time) => Self::At(Timestamp(begin_of(minute_at(time.0)))),
+            Self::Earliest | Self::Latest => self,
+        }
+    }
 }
 
 impl LogConfig {

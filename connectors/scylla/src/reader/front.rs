@@ -129,7 +129,7 @@ impl Front {
 
 /// What lies before the log's TTL, or before the streams that are remembered, is gone.
 fn check_age(now: Micros, progress: &mut Progress, cluster: &Cluster) -> Result<(), Error> {
-    let oldest = oldest(now, cluster);
+    let oldest = cluster.oldest(now);
     if progress.fresh().is_some_and(|begun| oldest <= begun) && progress.cut() < oldest {
         // What expired was there before the first start; what has been written since is not lost.
         progress.begin_at(oldest);
@@ -139,7 +139,7 @@ fn check_age(now: Micros, progress: &mut Progress, cluster: &Cluster) -> Result<
 
 /// A window stays open while the sink is away, and what was not read of it may expire like anything before it.
 pub(super) fn check_unread(now: Micros, progress: &Progress, cluster: &Cluster) -> Result<(), Error> {
-    let oldest = oldest(now, cluster);
+    let oldest = cluster.oldest(now);
     let from = progress.fresh().unwrap_or(progress.cut());
     if from >= oldest {
         return Ok(());
@@ -150,10 +150,4 @@ pub(super) fn check_unread(now: Micros, progress: &Progress, cluster: &Cluster) 
         format!("the log no longer holds the {hours:.2} hours behind the checkpoint: their rows have expired"),
     )
     .advice("start weir with --accept-gap to go on with the oldest row there is, and raise the log's ttl above the longest pause"))
-}
-
-/// The oldest time of which the log can still hold every row.
-pub(super) fn oldest(now: Micros, cluster: &Cluster) -> Micros {
-    let kept = cluster.watch.ttl().map_or(Micros::MIN, |ttl| now.saturating_sub(micros(ttl)));
-    kept.max(cluster.streams.oldest().unwrap_or(Micros::MIN))
 }

@@ -8,7 +8,6 @@ use weir_sdk::{Context, Error};
 use super::clock::Monotonic;
 use super::config::LogConfig;
 use super::directory::Directory;
-use super::front;
 use super::progress::{Limits, Progress};
 use super::server::Server;
 use super::statement::{Decode, KEY_COLUMNS, Key, Operations, Row, Statement};
@@ -107,7 +106,7 @@ impl Found {
     pub async fn bounds(&self, seat: &Seat) -> Result<(Micros, Micros), Error> {
         let cluster = seat.look().await?;
         let now = cluster.server.now().shown;
-        Ok((now, front::oldest(now, &cluster)))
+        Ok((now, cluster.oldest(now)))
     }
 
     /// Reads on from `position`.

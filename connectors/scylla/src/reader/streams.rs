@@ -64,6 +64,12 @@ impl Streams {
         self.generations.first().map(|first| first.since)
     }
 
+    /// The begin of the set that is written to at `at`; `None` before the first one.
+    pub fn since(&self, at: Micros) -> Option<Micros> {
+        let next = self.generations.partition_point(|generation| generation.since <= at);
+        next.checked_sub(1).map(|last| self.generations[last].since)
+    }
+
     /// The end of the set that is written to at `at`; `None` before the first one.
     pub fn end(&self, at: Micros) -> Option<Micros> {
         let next = self.generations.partition_point(|generation| generation.since <= at);

@@ -116,6 +116,12 @@ impl Table {
         &self.partition_key
     }
 
+    /// The columns whose values name a row.
+    pub fn primary_key(&self) -> impl Iterator<Item = &str> {
+        let clustering = self.columns.iter().filter(|(_, column)| column.kind == "clustering");
+        self.partition_key.iter().chain(clustering.map(|(name, _)| name)).map(String::as_str)
+    }
+
     /// The names of the columns.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         self.columns.keys().map(String::as_str)

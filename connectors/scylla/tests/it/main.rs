@@ -9,6 +9,7 @@ mod contract;
 mod dead_letter;
 mod everything;
 mod gap;
+mod housekeeping;
 mod late;
 mod ordered;
 mod place;

@@ -155,7 +155,7 @@ impl Place {
         self.take(sources, context(), config, resume).await
     }
 
-    async fn take(
+    pub(crate) async fn take(
         &self,
         factory: &dyn SourceFactory,
         context: Context,
@@ -180,7 +180,11 @@ impl Place {
 }
 
 fn context() -> Context {
-    Context::new(TaskId { pipeline: "orders".into(), sink: "topic".into() }, Metrics::default())
+    context_of("orders", "topic")
+}
+
+pub(crate) fn context_of(pipeline: &str, sink: &str) -> Context {
+    Context::new(TaskId { pipeline: pipeline.into(), sink: sink.into() }, Metrics::default())
 }
 
 /// An open source, what it emitted, and the checkpoint that was saved.

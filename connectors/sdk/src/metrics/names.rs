@@ -93,6 +93,17 @@ pub const GAPS_ACCEPTED: Name =
 pub const CDC_GAP: Name =
     ("cdc_gap_seconds", "How much of the log the last accepted gap has lost, by its time of writing.");
 /// Gauge.
+pub const CDC_UNPASSED_ROWS: Name = (
+    "cdc_unpassed_rows",
+    "Rows of the outbox, older than housekeeping's `after`, that a consumer has not passed.",
+);
+/// Counter.
+pub const HOUSEKEEPING_DELETED: Name =
+    ("housekeeping_rows_deleted_total", "Rows of the outbox deleted because every consumer has passed them.");
+/// Gauge, seconds.
+pub const HOUSEKEEPING_AGE: Name =
+    ("housekeeping_age_seconds", "How old the first minute of the outbox is that housekeeping has not looked at.");
+/// Gauge.
 pub const TASK_IN_FLIGHT: Name = ("task_in_flight_records", "Records read but not yet settled.");
 /// Gauge, seconds.
 pub const CHECKPOINT_AGE: Name =

@@ -11,7 +11,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use weir_sdk::{Checkpoint, Error, Offset, Partition};
 
 use super::{VERSION, get_sums, put_sum, unreadable};
-use crate::reader::tally::{Minute, Tally, first_from};
+use crate::reader::tally::{Minute, Tally, first_from, seconds};
 use crate::reader::token::Position;
 
 const NEXT: &str = "housekeeping";
@@ -32,12 +32,10 @@ impl Position {
     /// With tallies; what that changes in the checkpoint is added to it. What was emitted before they begin is not known,
     /// so they begin behind it.
     pub fn tally(&mut self, checkpoint: &mut Checkpoint) {
-        if self.tallies.is_none() {
-            let read = self.main.window.map_or(self.main.cut, |(to, _)| to);
-            let begin = Tallies { next: first_from(read), ..Tallies::default() };
-            checkpoint.set(next(), put_next(begin.next));
-            self.tallies = Some(begin);
-        }
+        let read = self.main.window.map_or(self.main.cut, |(to, _)| to);
+        let begin = || Tallies { next: first_from(read), ..Tallies::default() };
+        let tallies = self.tallies.get_or_insert_with(begin);
+        checkpoint.set(next(), put_next(tallies.next));
     }
 
     /// Without tallies; what that changes in the checkpoint is added to it.
@@ -116,7 +114,7 @@ fn all(checkpoint: &Checkpoint) -> Result<BTreeMap<Minute, (Tally, bool)>, Error
         Some((minute.parse(), name, offset?))
     });
     let read = |(minute, name, offset): (Result<_, _>, &Partition, &Offset)| {
-        let tally = minute.ok().and_then(|minute| Some((minute, get(offset)?)));
+        let tally = minute.ok().and_then(|minute| Some((minute, get(minute, offset)?)));
         tally.ok_or_else(|| unreadable(name))
     };
     minutes.map(read).collect()
@@ -128,7 +126,7 @@ fn get_next(offset: &Offset) -> Option<Minute> {
     bytes.is_empty().then_some(next)
 }
 
-fn get(offset: &Offset) -> Option<(Tally, bool)> {
+fn get(minute: Minute, offset: &Offset) -> Option<(Tally, bool)> {
     let mut bytes = versioned(offset)?;
     let is_whole = match bytes.try_get_u8().ok()? {
         OPEN => false,
@@ -137,7 +135,8 @@ fn get(offset: &Offset) -> Option<(Tally, bool)> {
     };
     let mut sums = Vec::new();
     get_sums(&mut bytes, &mut sums)?;
-    Some((sums.into_iter().collect(), is_whole))
+    let is_of_minute = sums.iter().all(|(second, _)| seconds(minute).contains(second));
+    is_of_minute.then(|| (sums.into_iter().collect(), is_whole))
 }
 
 fn versioned(offset: &Offset) -> Option<Bytes> {

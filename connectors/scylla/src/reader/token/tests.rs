@@ -37,7 +37,7 @@ fn any_tallies() -> impl Strategy<Value = Tallies> {
     let sum = (0..60i64, (1..u64::MAX, any::<u64>()));
     let minute = (-90..90i64, prop::collection::vec(sum, 0..5), any::<bool>());
     let minutes = prop::collection::vec(minute, 0..4).prop_map(|minutes| {
-        let minute = |(minute, sums, is_whole): (i64, Vec<(i64, (u64, u64))>, bool)| {
+        let minute = |(minute, sums, is_whole): (i64, Vec<_>, bool)| {
             let second = |at| tally::seconds(minute).start + at;
             let sums = sums.into_iter().map(|(at, (rows, hashes))| (second(at), Sum { rows, hashes }));
             (minute, (sums.collect(), is_whole))
