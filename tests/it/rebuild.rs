@@ -259,7 +259,7 @@ fn one_that_is_not_finished_goes_on_as_it_was_begun_or_begins_again() {
     shop.killed("order_read_model_rebuilt", &[]);
     let refused = |arguments: &[&str], why: &str| {
         let (code, out, err) = shop.rebuild(arguments);
-        assert!(code == 2 && err.contains(why) && err.contains("--anew"), "{code} {out}{err}");
+        assert!(code == 2 && err.contains(why) && err.contains("help: "), "{code} {out}{err}");
     };
     refused(
         &["--truncate", "--yes"],
@@ -277,6 +277,7 @@ fn one_that_is_not_finished_goes_on_as_it_was_begun_or_begins_again() {
     let reason = task(http, SINK)["reason"].as_str().unwrap().to_owned();
     assert!(reason.contains("`order_read_model_rebuilt` is not finished"), "{reason}");
     weir.kill();
+    refused(&["--anew"], "`order_read_model_rebuilt` is what the former rebuild has filled, and in use");
     shop.edit("table: order_read_model_rebuilt\n", "table: order_read_model\n");
 
     shop.edit(", signature: $.signature }", " }");
@@ -306,6 +307,8 @@ fn what_cannot_be_rebuilt_is_refused_with_what_to_do() {
     refused(&["--into", "narrow"], "has no column `version`");
     assert_eq!(shop.rebuilt(&["--into", "wide"])["place"], "wide");
     assert_eq!(shop.says_what_the_events_say("wide"), 5);
+    assert_eq!(shop.rebuilt(&["--anew", "--into", "wider"])["place"], "wider");
+    assert_eq!(shop.says_what_the_events_say("wider"), 5, "it begins again, in another table");
 
     let publisher = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines/orders/publisher.yaml");
     let other = |sink: &str| {

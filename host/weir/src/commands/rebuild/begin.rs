@@ -49,8 +49,8 @@ impl<'a> Begin<'a> {
             let config = state.place.put_in(self.sink.to_config());
             self.sink.to.empty(config, self.sink.context()).await?;
             state.phase = Phase::Filling;
+            self.rebuild.keep(&state)?;
         }
-        self.rebuild.keep(&state)?;
         let checkpoints: Arc<dyn CheckpointStore> = Arc::new(self.rebuild.checkpoints().await?);
         self.begin_with_everything(&*checkpoints, &state.place).await?;
         let spec = self.spec(&state.place, registry, checkpoints)?;
@@ -90,24 +90,33 @@ impl<'a> Begin<'a> {
         )))
     }
 
-    /// What is filled, and whether it has to be emptied first.
+    /// What is filled. It is emptied first, whatever it is, and with it goes the checkpoint of a former rebuild.
     async fn anew(&self, former: Option<State>, configured: Place) -> Result<State, Error> {
-        let (way, place, phase) = if self.how.truncate {
-            (Way::InPlace, configured, Phase::Emptying)
+        let (way, place) = if self.how.truncate {
+            (Way::InPlace, configured)
         } else {
-            let own = former.filter(|former| former.way == Way::Beside).map(|former| former.place);
-            let own = own.filter(|own| own.name != configured.name);
-            match own.filter(|own| self.how.into.as_ref().is_none_or(|into| *into == own.name)) {
-                Some(own) => (Way::Beside, own, Phase::Emptying),
-                None => {
-                    let (config, into) = (self.sink.to_config(), self.how.into.clone());
-                    let name = self.sink.to.beside(config, into, self.sink.context()).await?;
-                    (Way::Beside, Place { name, ..configured }, Phase::Filling)
-                }
-            }
+            (Way::Beside, self.beside(former, configured).await?)
         };
         let made_of = made_of(self.sink.pipeline, self.sink.sink, &place);
-        Ok(State { place, way, phase, made_of })
+        Ok(State { place, way, phase: Phase::Emptying, made_of })
+    }
+
+    /// The place beside that a former rebuild has filled, or else one that nobody has.
+    async fn beside(&self, former: Option<State>, configured: Place) -> Result<Place, Error> {
+        let own = former.filter(|former| former.way == Way::Beside).map(|former| former.place);
+        if own.as_ref() == Some(&configured) {
+            let message = format!("`{}` is what the former rebuild has filled, and in use", configured.name);
+            return Err(Error::new(ErrorKind::Config, message).advice(
+                "let `weir run` go on with it before another rebuild; or give --truncate too, to fill it anew in place",
+            ));
+        }
+        let is_meant = |own: &Place| self.how.into.as_ref().is_none_or(|into| *into == own.name);
+        if let Some(own) = own.filter(is_meant) {
+            return Ok(own);
+        }
+        let (config, into) = (self.sink.to_config(), self.how.into.clone());
+        let name = self.sink.to.beside(config, into, self.sink.context()).await?;
+        Ok(Place { name, ..configured })
     }
 
     /// Before anything is emptied: the mapping fits the place, and the source can be asked for everything and for now.

@@ -1,6 +1,7 @@
 //! `Begun`: the task runs until it has caught up, or somebody stops it; and what that comes to.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -120,7 +121,11 @@ impl Begun<'_> {
 
     fn words(&self, began: Instant) -> String {
         let written = self.spec.metrics.counter(names::RECORDS_WRITTEN).get();
-        let (place, took) = (&self.state.place.name, HumanDuration::from_secs(began.elapsed().as_secs()));
+        let took = match began.elapsed() {
+            took if took < Duration::from_secs(10) => HumanDuration::from_millis(took.as_millis() as u64),
+            took => HumanDuration::from_secs(took.as_secs()),
+        };
+        let place = &self.state.place.name;
         let wrote = format!("{written} records written in {took}");
         match (self.state.phase, self.state.way) {
             (Phase::CaughtUp, Way::InPlace) => format!("`{place}` is rebuilt: {wrote}"),
