@@ -142,6 +142,9 @@ fn a_task_whose_checkpoint_is_in_the_database_is_moved_only_where_nobody_runs_it
     assert!(running.wait(LIMIT).0.success());
     assert!(shop.reset("earliest").starts_with("repeats what was written in the "));
     shop.run_until(40);
+    // What the table holds, and then what its log holds.
+    assert_eq!(shop.reset("everything"), "repeats everything that is still there");
+    shop.run_until(80);
     let (code, _, err) = shop.offsets(&["reset", "nobody", "--to", "earliest"], &elsewhere);
     assert_eq!(code, 2, "{err}");
     assert!(err.contains("nobody"), "{err}");

@@ -323,3 +323,16 @@ fn what_cannot_be_rebuilt_is_refused_with_what_to_do() {
     let told = other("redpanda-publishr");
     assert!(told.contains("did you mean"), "{told}");
 }
+
+#[test]
+fn the_guide_names_every_option() {
+    let guide = include_str!("../../docs/rebuilds.md");
+    let help = Command::new(env!("CARGO_BIN_EXE_weir")).args(["rebuild", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let options = help.split_whitespace().filter(|word| word.starts_with("--") && *word != "--log-format");
+    let options: Vec<_> = options.filter(|option| !["--help", "--version"].contains(option)).collect();
+    assert!(options.len() >= 7, "{help}");
+    for option in options {
+        assert!(guide.contains(&format!("`{option}")), "docs/rebuilds.md says nothing of {option}");
+    }
+}
