@@ -34,7 +34,7 @@ impl<'a> Begin<'a> {
     /// # Errors
     /// What the far sides answer; `Config` when it cannot be begun, or not gone on with, as asked.
     pub(super) async fn begin(self, registry: &Registry) -> Result<Option<Begun<'a>>, Error> {
-        let configured = self.sink.to.place(&self.sink.to_config())?;
+        let configured = self.sink.to.place(&self.sink.sink_config())?;
         let mut state = match self.rebuild.state()? {
             Some(former) if !self.how.anew => self.goes_on(former)?,
             former => self.anew(former, configured).await?,
@@ -46,7 +46,7 @@ impl<'a> Begin<'a> {
             }
             self.rebuild.keep(&state)?;
             self.rebuild.forget_checkpoint()?;
-            let config = state.place.put_in(self.sink.to_config());
+            let config = state.place.put_in(self.sink.sink_config());
             self.sink.to.empty(config, self.sink.context()).await?;
             state.phase = Phase::Filling;
             self.rebuild.keep(&state)?;
@@ -114,7 +114,7 @@ impl<'a> Begin<'a> {
         if let Some(own) = own.filter(is_meant) {
             return Ok(own);
         }
-        let (config, into) = (self.sink.to_config(), self.how.into.clone());
+        let (config, into) = (self.sink.sink_config(), self.how.into.clone());
         let name = self.sink.to.beside(config, into, self.sink.context()).await?;
         Ok(Place { name, ..configured })
     }
@@ -122,9 +122,9 @@ impl<'a> Begin<'a> {
     /// Before anything is emptied: the mapping fits the place, and the source can be asked for everything and for now.
     async fn check(&self, place: &Place) -> Result<(), Error> {
         let Sink { from, to, .. } = &self.sink;
-        let opened = to.open(place.put_in(self.sink.to_config()), self.sink.context()).await?;
+        let opened = to.open(place.put_in(self.sink.sink_config()), self.sink.context()).await?;
         opened.close().await?;
-        from.seek(self.sink.from_config(), To::Everything, self.sink.context()).await?;
+        from.seek(self.sink.source_config(), To::Everything, self.sink.context()).await?;
         CaughtUp::of(&self.sink).now().await.map(drop)
     }
 
@@ -151,7 +151,7 @@ impl<'a> Begin<'a> {
             output::note(format!("{task}: goes on filling `{}`: {at}", place.name));
             return Ok(());
         }
-        let begin = from.seek(self.sink.from_config(), To::Everything, self.sink.context()).await?;
+        let begin = from.seek(self.sink.source_config(), To::Everything, self.sink.context()).await?;
         let identity = format!("{}:{}", from.name(), begin.identity);
         checkpoints.save(task, &identity, &begin.checkpoint).await?;
         output::note(format!("{task}: fills `{}` with everything", place.name));

@@ -140,7 +140,7 @@ impl Begun<'_> {
     fn next(&self) -> String {
         let (pipeline, place) = (self.sink.pipeline, &self.state.place);
         match self.state.phase {
-            Phase::CaughtUp if place.is_named_in(&self.sink.to_config()) => {
+            Phase::CaughtUp if place.is_named_in(&self.sink.sink_config()) => {
                 "start `weir run` again: its task goes on where this rebuild is".to_owned()
             }
             Phase::CaughtUp => format!(

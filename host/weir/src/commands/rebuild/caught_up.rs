@@ -24,7 +24,7 @@ pub(super) struct CaughtUp {
 
 impl CaughtUp {
     pub(super) fn of(sink: &Sink<'_>) -> Self {
-        Self { source: sink.from.clone(), config: sink.from_config(), context: sink.context() }
+        Self { source: sink.from.clone(), config: sink.source_config(), context: sink.context() }
     }
 
     /// Now, as the source goes by time.

@@ -63,12 +63,12 @@ impl<'a> Sink<'a> {
     }
 
     /// The configuration of the source.
-    pub(super) fn from_config(&self) -> Value {
+    pub(super) fn source_config(&self) -> Value {
         self.pipeline.source.config().clone()
     }
 
     /// The configuration of the sink, as it is written.
-    pub(super) fn to_config(&self) -> Value {
+    pub(super) fn sink_config(&self) -> Value {
         self.sink.sink.config().clone()
     }
 
