@@ -4,6 +4,7 @@ mod access;
 mod broker;
 mod clock;
 mod database;
+mod housekeeping;
 mod kafka;
 mod machine;
 mod poison;
