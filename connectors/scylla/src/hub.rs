@@ -26,6 +26,7 @@ use std::sync::Arc;
 use scylla::client::session::Session;
 use weir_sdk::Error;
 
+use crate::change::ChangeConfig;
 use crate::outbox::OutboxConfig;
 use crate::outbox::config::SnapshotMode;
 use crate::reader::config::StartAt;
@@ -88,7 +89,9 @@ impl Hub {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Told {
     /// That of an outbox.
-    Outbox(OutboxConfig),
+    Outbox(Box<OutboxConfig>),
+    /// Every change.
+    Changes(Box<ChangeConfig>),
 }
 
 impl Told {
@@ -96,6 +99,12 @@ impl Told {
     pub fn outbox(config: &OutboxConfig) -> Self {
         let (start, snapshot) = (StartAt::default(), SnapshotMode::default());
         let (snapshot_from, housekeeping) = (None, None);
-        Self::Outbox(OutboxConfig { start, snapshot, snapshot_from, housekeeping, ..config.clone() })
+        let config = OutboxConfig { start, snapshot, snapshot_from, housekeeping, ..config.clone() };
+        Self::Outbox(Box::new(config))
+    }
+
+    /// What a source of changes is told, likewise.
+    pub fn changes(config: &ChangeConfig) -> Self {
+        Self::Changes(Box::new(ChangeConfig { start: StartAt::default(), ..config.clone() }))
     }
 }

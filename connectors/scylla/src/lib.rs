@@ -1,4 +1,4 @@
-//! All that knows ScyllaDB: the session, the CDC reader, the scylla-outbox source, projections and dead letters in tables.
+//! All that knows ScyllaDB: the session, the CDC reader and its two sources, projections and dead letters in tables.
 //!
 //! An application writes its rows and, in the same logged batch, an event row into an outbox table with CDC enabled.
 //! ScyllaDB's CDC log then holds every event once, by write time, in *streams*. The [`reader`] reads the log up to
@@ -11,11 +11,13 @@
 //! * [`hub`]: one session for all that a process does on a cluster; several sources that read one table and ask once
 //! * [`snapshot`]: the rows that a table holds, before its log
 //! * [`outbox`]: which rows are events, and what they look like as records
+//! * [`change`]: every change of a table, with its images
 //! * [`projection`]: events as rows of a table that is kept equal to the last word on each key
 //! * [`dead_letter`]: dead letters in a table, both ways
 //! * [`checkpoint`]: checkpoints in a table, where a newer host takes over from an older one
 #![forbid(unsafe_code)]
 
+pub mod change;
 pub mod checkpoint;
 pub mod dead_letter;
 pub mod hub;
@@ -35,6 +37,7 @@ use weir_sdk::{SinkFactory, SourceFactory, StoreFactory, connector};
 pub fn sources(hub: &Hub) -> Vec<Arc<dyn SourceFactory>> {
     vec![
         connector::source(outbox::Outbox::of(Logs::default().over(hub.clone()))),
+        connector::source(change::Changes::of(Logs::default().over(hub.clone()))),
         connector::source(dead_letter::DeadLetterSource::over(hub.clone())),
     ]
 }

@@ -11,7 +11,7 @@ pub mod config;
 pub mod housekeeping;
 pub mod mapping;
 pub mod record;
-mod seek;
+pub(crate) mod seek;
 pub mod source;
 pub mod text;
 

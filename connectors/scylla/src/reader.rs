@@ -7,7 +7,7 @@
 //!
 //! * [`time`], [`row`]: what a place in the log is
 //! * [`streams`], [`directory`]: which streams there are; [`statement`], [`fetch`], [`queue`]: from a query to rows that wait
-//! * [`mod@slice`]: a window by time, where the order of streams is not enough
+//! * [`mod@slice`]: a window by time, where the order of streams is not enough; [`change`]: the rows that belong together
 //! * [`window`], [`pace`], [`clock`], [`server`]: how far and how often the front reads
 //! * [`visits`], [`visit`], [`unsettled`]: when to come back, and how a late row is told from a known one
 //! * [`progress`], [`token`]: what was emitted, and the checkpoint that says so
@@ -17,6 +17,7 @@
 //!
 //! What it asks the database for goes through the [`hub`](crate::hub), where readers of the same log find each other.
 
+pub mod change;
 pub mod clock;
 pub mod config;
 pub mod directory;
@@ -50,6 +51,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use weir_sdk::{Batch, Context, Error, ErrorKind, Room};
 
+use change::{Changes, Join};
 use figures::Figures;
 use front::{Front, Open};
 use progress::Progress;
@@ -61,6 +63,7 @@ use time::{Micros, micros};
 use visit::{Stage, Visit};
 use weir_sdk::{Conditions, Degraded};
 
+use crate::hub::reads::Cursor;
 use crate::hub::shared::{Cluster, Seat, Shared};
 use crate::hub::windows::Kept;
 
@@ -104,7 +107,7 @@ pub struct Log {
 }
 
 /// How a log is read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// The front stays so far behind now.
     pub confidence: Duration,
@@ -115,10 +118,12 @@ pub struct Settings {
 }
 
 /// In which order the rows of a window come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum RowOrder {
     /// Those of each stream in its order.
     OfStreams,
+    /// Those of each stream in its order, and those of one change together, joined in this way.
+    OfChanges(Join),
     /// All by their time, in windows whose rows take at most so many bytes.
     OfTimes {
         /// The bytes.
@@ -126,11 +131,29 @@ pub enum RowOrder {
     },
 }
 
+impl RowOrder {
+    /// The rows of a window.
+    fn window(&self, cursor: Cursor<Row>) -> Queue {
+        match self {
+            Self::OfTimes { memory } => Queue::sorting(cursor, Slice::new(*memory)),
+            Self::OfStreams | Self::OfChanges(_) => self.late(cursor),
+        }
+    }
+
+    /// Rows that come late, which have no order among each other.
+    fn late(&self, cursor: Cursor<Row>) -> Queue {
+        match self {
+            Self::OfChanges(join) => Queue::joining(cursor, Changes::new(join.clone())),
+            Self::OfStreams | Self::OfTimes { .. } => Queue::new(cursor),
+        }
+    }
+}
+
 impl Reader {
     /// Goes on where `progress` is, and says in `context` how it goes.
     pub fn new(seat: Seat, progress: Progress, settings: Settings, context: &Context) -> Self {
         let now = Instant::now();
-        let front = Front::new(settings);
+        let front = Front::new(&settings);
         let figures = Figures::new(context.metrics(), progress.safety());
         let conditions = context.conditions().clone();
         Self {
@@ -167,7 +190,8 @@ impl Reader {
         }
     }
 
-    /// Of a statement that is refused, the table itself tells more: what became of it, and what to do.
+    /// Of a statement that is refused, and of an answer that does not look as it did, the table itself tells more: what
+    /// became of it, and what to do.
     async fn told_better(&mut self, error: Error) -> Error {
         if error.kind() != ErrorKind::Config {
             return error;
@@ -197,7 +221,7 @@ impl Reader {
                 }
                 Err(error) => Err(error),
             },
-            received = advance(&mut self.visit, &mut self.progress) => received,
+            received = advance(&mut self.visit, &mut self.progress, &self.order) => received,
             () = self.seat.news(), if self.reading.is_none() || self.visit.is_none() => return Ok(()),
             () = tokio::time::sleep_until(wake) => return Ok(()),
         };
@@ -270,10 +294,7 @@ impl Reader {
         if self.progress.window().is_none() {
             self.progress.open(window, read.began());
         }
-        self.reading = Some(match self.order {
-            RowOrder::OfStreams => Queue::new(read.follow()),
-            RowOrder::OfTimes { memory } => Queue::sorting(read.follow(), Slice::new(memory)),
-        });
+        self.reading = Some(self.order.window(read.follow()));
         Ok(())
     }
 
@@ -332,7 +353,7 @@ async fn receive(queue: &mut Option<Queue>) -> Result<(), Error> {
 }
 
 /// Moves a visit by one page; from names to rows, and to its end.
-async fn advance(visit: &mut Option<Visit>, progress: &mut Progress) -> Result<(), Error> {
+async fn advance(visit: &mut Option<Visit>, progress: &mut Progress, order: &RowOrder) -> Result<(), Error> {
     let Some(Visit { shared, runs, began, stage }) = visit else { return std::future::pending().await };
     match stage {
         Stage::Names(names, found) => match names.next().await? {
@@ -347,7 +368,7 @@ async fn advance(visit: &mut Option<Visit>, progress: &mut Progress) -> Result<(
                     progress.visited(runs, *began);
                     *visit = None;
                 } else {
-                    *stage = Stage::Rows(Queue::new(shared.late(parts).follow()), again);
+                    *stage = Stage::Rows(order.late(shared.late(parts).follow()), again);
                 }
             }
         },

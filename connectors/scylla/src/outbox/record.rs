@@ -52,10 +52,7 @@ impl Records {
             let mut columns = columns.map_err(shape)?;
             let key = Key::take(&mut columns)?;
             let (content, rank) = self.content(&key, columns, &mut texts)?;
-            let size = match &content {
-                Content::Event(record) => record.size(),
-                Content::Skipped(_) => 0,
-            };
+            let size = content.size();
             rows.push(Row { id: key.id, kept: COUNTED.has(key.operation), rank, size, content });
         }
         Ok(rows)

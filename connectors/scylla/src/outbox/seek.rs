@@ -9,7 +9,7 @@ use crate::reader::token::Position;
 use crate::snapshot::ranges::Ranges;
 
 /// The checkpoint in words, with the time up to which the log was read.
-pub(super) fn position(checkpoint: &Checkpoint) -> Result<weir_sdk::Position, Error> {
+pub(crate) fn position(checkpoint: &Checkpoint) -> Result<weir_sdk::Position, Error> {
     let Some(position) = Position::read(checkpoint)? else {
         return Ok(weir_sdk::Position::of(checkpoint));
     };

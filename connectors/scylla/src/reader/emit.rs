@@ -52,12 +52,17 @@ impl Reader {
                 continue;
             }
             self.front.count();
+            // What is torn waits for a visit to find it whole, if one will come.
+            let left = matches!(row.content, Content::Torn(_)) && progress.visits(&row.id);
+            let kept = if left { Kept::No } else { row.kept };
             match self.order {
-                RowOrder::OfStreams => progress.emit(part as u64, &row.id, row.kept),
-                RowOrder::OfTimes { .. } => progress.emit_by_time(&row.id, row.kept),
+                RowOrder::OfStreams | RowOrder::OfChanges(_) => progress.emit(part as u64, &row.id, kept),
+                RowOrder::OfTimes { .. } => progress.emit_by_time(&row.id, kept),
             }
             match row.content {
                 Content::Event(record) => filling.push(record, row.size),
+                Content::Torn(record) if !left => filling.push(record, row.size),
+                Content::Torn(_) | Content::Piece(_) => {}
                 Content::Skipped(skip) => self.figures.passed_over(skip),
             }
         }
@@ -80,11 +85,12 @@ impl Reader {
                 continue;
             }
             match row.content {
-                Content::Event(mut record) => {
+                Content::Event(mut record) | Content::Torn(mut record) => {
                     record.headers.push(LATE, TRUE);
                     self.figures.came_late(now - row.id.micros(), u64::from(wanted == Wanted::New));
                     filling.push(record, row.size + MARK);
                 }
+                Content::Piece(_) => {}
                 Content::Skipped(skip) => self.figures.passed_over(skip),
             }
         }

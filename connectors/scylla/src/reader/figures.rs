@@ -28,6 +28,7 @@ pub struct Figures {
     updates: Counter,
     images: Counter,
     incomplete: Counter,
+    unwanted: Counter,
     unknown: Counter,
 }
 
@@ -48,6 +49,7 @@ impl Figures {
             updates: counter(names::CDC_ROWS_UPDATED),
             images: counter(names::CDC_ROWS_IMAGE),
             incomplete: counter(names::CDC_ROWS_INCOMPLETE),
+            unwanted: counter(names::CDC_ROWS_UNWANTED),
             unknown: counter(names::CDC_ROWS_UNKNOWN),
         }
     }
@@ -80,6 +82,7 @@ impl Figures {
             Skip::Update => &self.updates,
             Skip::Image => &self.images,
             Skip::Incomplete => &self.incomplete,
+            Skip::Unwanted => &self.unwanted,
             Skip::Unknown => &self.unknown,
         }
         .add(1);

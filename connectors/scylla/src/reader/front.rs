@@ -1,6 +1,7 @@
 //! The front: when it looks again, how far, and what is too old to be there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use weir_sdk::{Error, ErrorKind};
@@ -17,7 +18,7 @@ use crate::hub::windows::Next;
 
 /// Decides on the windows.
 pub(super) struct Front {
-    settings: Settings,
+    confidence: Duration,
     stride: Stride,
     pace: Pace,
     next_look: Instant,
@@ -36,10 +37,10 @@ pub(super) enum Open {
 }
 
 impl Front {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
         let now = Instant::now();
         Self {
-            settings,
+            confidence: settings.confidence,
             stride: Stride::default(),
             pace: Pace::new(settings.poll_interval),
             next_look: now,
@@ -56,7 +57,7 @@ impl Front {
 
     /// The newest time that may be read.
     pub(super) fn horizon(&self, now: Micros) -> Micros {
-        now.saturating_sub(micros(self.settings.confidence))
+        now.saturating_sub(micros(self.confidence))
     }
 
     /// What to read next, if there is anything: the window that an earlier run left open, one that others read, or a

@@ -236,6 +236,11 @@ impl Progress {
         self.unsettled.contains(row.bucket(), row.hash())
     }
 
+    /// Will a visit come to the second of this row?
+    pub fn visits(&self, row: &RowId) -> bool {
+        self.visits.waits(row.bucket())
+    }
+
     /// What is known of a second that is only a sum.
     pub fn sum(&self, second: Bucket) -> Option<Sum> {
         self.unsettled.sum(second)

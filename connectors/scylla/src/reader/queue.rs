@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use weir_sdk::{Error, Record, Room};
 
+use super::change::Changes;
 use super::slice::Slice;
 use super::statement::Row;
 use crate::hub::reads::Cursor;
@@ -13,11 +14,20 @@ use crate::hub::reads::Cursor;
 /// The rows of some parts on their way into batches.
 pub struct Queue {
     cursor: Cursor<Row>,
-    /// Gathers the rows until all have arrived; `None` where they are given out as they come.
-    slice: Option<Slice>,
+    gathers: Gathers,
     pages: VecDeque<Arrived>,
     done: bool,
     since: Option<Instant>,
+}
+
+/// What is gathered before rows are given out.
+enum Gathers {
+    /// They are given out as they come.
+    Nothing,
+    /// The rows of each change.
+    Changes(Changes),
+    /// All of them, which are then given out by their time.
+    All(Slice),
 }
 
 struct Arrived {
@@ -30,12 +40,17 @@ struct Arrived {
 impl Queue {
     /// Nothing is asked before the first [`receive`](Self::receive).
     pub fn new(cursor: Cursor<Row>) -> Self {
-        Self { cursor, slice: None, pages: VecDeque::new(), done: false, since: None }
+        Self { cursor, gathers: Gathers::Nothing, pages: VecDeque::new(), done: false, since: None }
+    }
+
+    /// Gives out the rows of each change together, joined.
+    pub fn joining(cursor: Cursor<Row>, changes: Changes) -> Self {
+        Self { gathers: Gathers::Changes(changes), ..Self::new(cursor) }
     }
 
     /// Gives out nothing before all rows have arrived, and then by their time.
     pub fn sorting(cursor: Cursor<Row>, slice: Slice) -> Self {
-        Self { slice: Some(slice), ..Self::new(cursor) }
+        Self { gathers: Gathers::All(slice), ..Self::new(cursor) }
     }
 
     /// Waits for the next page, or for the end. Safe to drop.
@@ -45,31 +60,42 @@ impl Queue {
             Some(page) => {
                 let bytes = page.bytes / page.rows.len();
                 let rows = Arc::unwrap_or_clone(page.rows);
-                match &mut self.slice {
-                    Some(slice) => slice.add(rows),
-                    None => self.arrived(Arrived { part: page.part, rows: rows.into_iter(), bytes }),
+                match &mut self.gathers {
+                    Gathers::Nothing => self.arrived(page.part, rows, bytes),
+                    Gathers::Changes(changes) => {
+                        let rows = changes.add(page.part, rows);
+                        self.arrived(page.part, rows, bytes);
+                    }
+                    Gathers::All(slice) => slice.add(rows),
                 }
             }
             None => {
                 self.done = true;
-                let sorted = self.slice.take().map(Slice::sorted).filter(|rows| !rows.is_empty());
-                // Their order is that of no part, so all are of one.
-                if let Some(rows) = sorted {
-                    self.arrived(Arrived { part: 0, rows: rows.into_iter(), bytes: 0 });
+                match std::mem::replace(&mut self.gathers, Gathers::Nothing) {
+                    Gathers::Nothing => {}
+                    Gathers::Changes(mut changes) => {
+                        changes.end().into_iter().for_each(|(part, rows)| self.arrived(part, rows, 0));
+                    }
+                    // Their order is that of no part, so all are of one.
+                    Gathers::All(slice) => self.arrived(0, slice.sorted(), 0),
                 }
             }
         }
         Ok(())
     }
 
-    fn arrived(&mut self, arrived: Arrived) {
-        self.pages.push_back(arrived);
+    /// Rows of a part can be given out; `bytes` is what each takes, on average.
+    fn arrived(&mut self, part: usize, rows: Vec<Row>, bytes: usize) {
+        if rows.is_empty() {
+            return;
+        }
+        self.pages.push_back(Arrived { part, rows: rows.into_iter(), bytes });
         self.since.get_or_insert_with(Instant::now);
     }
 
     /// More rows are gathered than should be.
     pub fn is_over(&self) -> bool {
-        self.slice.as_ref().is_some_and(Slice::is_over)
+        matches!(&self.gathers, Gathers::All(slice) if slice.is_over())
     }
 
     /// Every page has arrived.

@@ -9,6 +9,7 @@ use scylla::statement::prepared::PreparedStatement;
 use scylla::value::CqlTimeuuid;
 use weir_sdk::{Error, ErrorKind, Record};
 
+use super::change::Piece;
 use super::progress::Kept;
 use super::row::{Place, RowId, StreamId};
 use crate::session::errors::{Classify, shape};
@@ -112,8 +113,22 @@ pub struct Row {
 pub enum Content {
     /// An event.
     Event(Record),
+    /// An event of which some rows could not be read, because not every replica had them yet.
+    Torn(Record),
+    /// Part of a change, whose records are made of several rows.
+    Piece(Piece),
     /// Not an event.
     Skipped(Skip),
+}
+
+impl Content {
+    /// What it takes of a batch's room.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Event(record) | Self::Torn(record) => record.size(),
+            Self::Piece(_) | Self::Skipped(_) => 0,
+        }
+    }
 }
 
 /// Why a row is not an event.
@@ -127,6 +142,8 @@ pub enum Skip {
     Image,
     /// An insert without a required column.
     Incomplete,
+    /// An operation that the configuration leaves out.
+    Unwanted,
     /// An operation that this version does not know.
     Unknown,
 }

@@ -24,6 +24,7 @@ pub struct Table {
     cdc: BTreeMap<String, String>,
     columns: BTreeMap<String, Column>,
     partition_key: Vec<String>,
+    clustering_key: Vec<String>,
     tablets: bool,
 }
 
@@ -57,11 +58,14 @@ impl Table {
         // Where a release fills only one of the two places, that one counts.
         let cdc = cdc.or_else(|| options(extensions?.get("cdc")?));
         let answer = ask(session, COLUMNS, &[keyspace, name]).await?;
-        let (mut columns, mut key) = (BTreeMap::new(), BTreeMap::new());
+        let mut columns = BTreeMap::new();
+        let [mut partition_key, mut clustering_key] = [BTreeMap::new(), BTreeMap::new()];
         for row in answer.rows::<(String, String, String, i32)>().map_err(shape)? {
             let (column, cql, kind, position) = row.map_err(shape)?;
-            if kind == "partition_key" {
-                key.insert(position, column.clone());
+            match kind.as_str() {
+                "partition_key" => drop(partition_key.insert(position, column.clone())),
+                "clustering" => drop(clustering_key.insert(position, column.clone())),
+                _ => {}
             }
             columns.insert(column, Column { cql, kind });
         }
@@ -71,7 +75,8 @@ impl Table {
             id,
             cdc: cdc.unwrap_or_default(),
             columns,
-            partition_key: key.into_values().collect(),
+            partition_key: partition_key.into_values().collect(),
+            clustering_key: clustering_key.into_values().collect(),
             tablets,
         })
     }
@@ -111,15 +116,24 @@ impl Table {
         self.columns.get(name).is_some_and(|column| column.kind == "regular")
     }
 
+    /// Is it a column that all rows of a partition share?
+    pub fn is_static(&self, name: &str) -> bool {
+        self.columns.get(name).is_some_and(|column| column.kind == "static")
+    }
+
     /// The columns whose values name a partition, in their order.
     pub fn partition_key(&self) -> &[String] {
         &self.partition_key
     }
 
+    /// The columns whose values name a row within its partition, in their order.
+    pub fn clustering_key(&self) -> &[String] {
+        &self.clustering_key
+    }
+
     /// The columns whose values name a row.
     pub fn primary_key(&self) -> impl Iterator<Item = &str> {
-        let clustering = self.columns.iter().filter(|(_, column)| column.kind == "clustering");
-        self.partition_key.iter().chain(clustering.map(|(name, _)| name)).map(String::as_str)
+        self.partition_key.iter().chain(&self.clustering_key).map(String::as_str)
     }
 
     /// The names of the columns.
@@ -162,6 +176,25 @@ impl Table {
         problems
     }
 
+    /// Which of the images that are wanted the log does not keep, with the CQL that repairs it.
+    pub fn lacking_images(&self, before: bool, after: bool) -> Vec<Problem> {
+        let keeps = |option| self.option(option).is_some_and(|value| truth(value) || value == "full");
+        let lacks = [(before, "preimage", "before"), (after, "postimage", "after")];
+        let lacks =
+            lacks.map(|(wanted, option, image)| (wanted && !keeps(option)).then_some((option, image)));
+        let ttl = self.ttl().map_or(0, |ttl| ttl.as_secs());
+        let pre = if before { "full" } else { self.option("preimage").unwrap_or("false") };
+        let post = if after { "true" } else { self.option("postimage").unwrap_or("false") };
+        let lacking = lacks.into_iter().flatten().map(|(option, image)| {
+            let message = format!(
+                "the CDC log of {} keeps no `{option}`, so no row is shown as it was {image} a change",
+                self.quoted()
+            );
+            Problem::new("/images", message).help(self.alter_to(ttl, pre, post))
+        });
+        lacking.collect()
+    }
+
     /// What was `found` in the table, if nothing is wrong with it or its log.
     ///
     /// # Errors
@@ -178,11 +211,16 @@ impl Table {
 
     /// The statement that makes the log readable; an ALTER replaces all options, so those that are set are kept.
     fn alter(&self, ttl: u64) -> String {
-        let kept = |option: &str| match self.option(option) {
-            Some(value) if value != "false" => format!(", '{option}': '{value}'"),
-            _ => String::new(),
+        let kept = |option| self.option(option).unwrap_or("false");
+        self.alter_to(ttl, kept("preimage"), kept("postimage"))
+    }
+
+    fn alter_to(&self, ttl: u64, preimage: &str, postimage: &str) -> String {
+        let option = |name, value: &str| match value {
+            "false" => String::new(),
+            value => format!(", '{name}': '{value}'"),
         };
-        let (pre, post) = (kept("preimage"), kept("postimage"));
+        let (pre, post) = (option("preimage", preimage), option("postimage", postimage));
         format!(
             "ALTER TABLE {} WITH cdc = {{'enabled': true, 'delta': 'full', 'ttl': {ttl}{pre}{post}}};",
             self.quoted()
@@ -250,6 +288,7 @@ mod tests {
             cdc: cdc.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
             columns: BTreeMap::new(),
             partition_key: Vec::new(),
+            clustering_key: Vec::new(),
             tablets: false,
         }
     }

@@ -1,8 +1,9 @@
-//! The outbox source, dead letters and checkpoints over real sockets, against the in-process ScyllaDB and its faults.
+//! The sources of logs, dead letters and checkpoints over real sockets, against the in-process ScyllaDB and its faults.
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helper functions too")]
 
 mod beside;
+mod change;
 mod checkpoint;
 mod clock;
 mod contract;

@@ -10,6 +10,7 @@ use scylla::client::session_builder::SessionBuilder;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
+use weir_scylla::change::Changes;
 use weir_scylla::hub::Hub;
 use weir_scylla::outbox::Outbox;
 use weir_scylla::reader::clock::Monotonic;
@@ -139,6 +140,11 @@ impl Place {
     /// Sources that share what they read over this hub.
     pub(crate) fn sources(&self, hub: Hub) -> Arc<dyn SourceFactory> {
         weir_sdk::connector::source(Outbox::of(Logs::counting_by(self.monotonic()).over(hub)))
+    }
+
+    /// Sources of changes that share what they read over this hub.
+    pub(crate) fn changes(&self, hub: Hub) -> Arc<dyn SourceFactory> {
+        weir_sdk::connector::source(Changes::of(Logs::counting_by(self.monotonic()).over(hub)))
     }
 
     /// Opens one of these sources.

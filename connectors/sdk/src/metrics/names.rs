@@ -46,6 +46,11 @@ pub const CDC_ROWS_IMAGE: Name =
 pub const CDC_ROWS_INCOMPLETE: Name =
     ("cdc_rows_skipped_incomplete_total", "CDC rows passed over: a required column is null.");
 /// Counter.
+pub const CDC_ROWS_UNWANTED: Name = (
+    "cdc_rows_skipped_unwanted_total",
+    "CDC rows passed over: an operation that the configuration leaves out.",
+);
+/// Counter.
 pub const CDC_ROWS_UNKNOWN: Name =
     ("cdc_rows_skipped_unknown_total", "CDC rows passed over: an operation this version does not know.");
 /// Counter.

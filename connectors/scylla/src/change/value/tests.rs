@@ -1,0 +1,1 @@
+//! Every type, from the bytes of an answer to JSON.
