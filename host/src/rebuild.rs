@@ -41,7 +41,13 @@ impl Rebuilds {
             Error::new(ErrorKind::Config, format!("the rebuild of {task} is in use by {holder}"))
                 .advice("let it end, or stop it: it goes on when it is started again")
         };
-        Ok(Rebuild { folder: DataDir::open_unless(self.folder(task), held)? })
+        let folder = self.folder(task);
+        // For the owner's eyes only, each of them.
+        let above: Vec<_> = folder.ancestors().skip(1).take(3).collect();
+        for folder in above.into_iter().rev() {
+            data_dir::make_private(folder).map_err(|error| unusable(folder, error))?;
+        }
+        Ok(Rebuild { folder: DataDir::open_unless(folder, held)? })
     }
 
     /// The store for this task: `store`, but once with what its rebuild has come to, where the configuration of its

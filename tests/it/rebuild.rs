@@ -23,7 +23,11 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) fn new() -> Self {
-        let shop = Self { database: Database::start(), folder: tempfile::tempdir().unwrap() };
+        Self::on(Database::start())
+    }
+
+    fn on(database: Database) -> Self {
+        let shop = Self { database, folder: tempfile::tempdir().unwrap() };
         shop.edit("    table: outbox_messages\n", "    table: outbox_messages\n    safety: 2s\n");
         shop
     }
@@ -288,6 +292,28 @@ fn one_that_is_not_finished_goes_on_as_it_was_begun_or_begins_again() {
     let signed = "SELECT signature FROM orders_ks.order_read_model_rebuilt";
     let signed: Vec<(Option<String>,)> = shop.database.rows(signed);
     assert!(signed.len() == 40 && signed.iter().all(|(signature,)| signature.is_none()), "{signed:?}");
+}
+
+#[test]
+fn an_outage_parks_it_with_the_reason_and_a_stop_is_gone_on_from() {
+    let mut shop = Shop::on(Database::embedded());
+    place(&shop.database, 40, 1);
+    shop.slow(60);
+    shop.edit("    rate_limit:", "    circuit_breaker: { open_for: 1s }\n    rate_limit:");
+    let mut rebuilding = shop.rebuilding(&[]);
+    until("some rows are there", LIMIT, || (shop.rows("order_read_model_rebuilt") >= 8).then_some(()));
+    shop.database.stop();
+    rebuilding.wait_line("PARKED ");
+    shop.database.restart();
+    rebuilding.wait_line("RUNNING");
+    let rows = shop.rows("order_read_model_rebuilt");
+    rebuilding.signal("TERM");
+    let (status, told) = rebuilding.wait(LIMIT);
+    assert_eq!(status.code(), Some(1), "it was not finished: {told}");
+    assert!(rows < 40, "{rows} rows: it was nearly done");
+    let (code, out, err) = shop.rebuild(&[]);
+    assert!(code == 0 && err.contains("goes on filling `order_read_model_rebuilt`: "), "{code} {out}{err}");
+    assert_eq!(shop.says_what_the_events_say("order_read_model_rebuilt"), 40);
 }
 
 #[test]

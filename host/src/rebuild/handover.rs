@@ -13,7 +13,7 @@ use std::sync::Arc;
 use weir_sdk::store::Saved;
 use weir_sdk::{Checkpoint, CheckpointStore, Error, ErrorKind, TaskId, async_trait};
 
-use super::state::Phase;
+use super::state::{Phase, Way};
 use super::{Rebuild, Rebuilds, state};
 use crate::checkpoints;
 
@@ -35,7 +35,9 @@ impl Handover {
         }
         let rebuild = self.rebuilds.open(task)?;
         // Looked at once more, now that nobody else has it.
-        let Some(state) = rebuild.state()? else { return Ok(None) };
+        // One in place needs no hand-over: whatever the task has written before, that one writes again.
+        let state = rebuild.state()?.filter(|state| state.way == Way::Beside);
+        let Some(state) = state else { return Ok(None) };
         let saved = match state.phase {
             Phase::CaughtUp => rebuild.checkpoints().await?.load(task).await?,
             Phase::Emptying | Phase::Filling => None,

@@ -59,6 +59,18 @@ impl Weir {
         }
     }
 
+    /// Waits for a line on standard error that holds this.
+    pub(crate) fn wait_line(&mut self, what: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.seen.last().is_some_and(|line| line.contains(what)) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.log.recv_timeout(left) else {
+                panic!("no line says {what}; they are:\n{}", self.seen.join("\n"));
+            };
+            self.seen.push(line);
+        }
+    }
+
     /// The address of its HTTP listener.
     pub(crate) fn http(&mut self) -> SocketAddr {
         self.wait_log("where HTTP listens", |line| {
