@@ -139,7 +139,7 @@ impl Draft {
     /// The record of a row that was written at `time` and read at this position.
     pub fn at(mut self, time: Micros, position: Bytes, partition: &Partition, texts: &mut Texts) -> Record {
         self.header(SOURCE_POSITION.into(), position.clone());
-        self.header(SOURCE_TIME.into(), texts.write(format_args!("{time}")));
+        self.header(SOURCE_TIME.into(), texts.whole(time));
         Record {
             key: self.key,
             value: self.value,

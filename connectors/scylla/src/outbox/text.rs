@@ -4,6 +4,7 @@ use std::fmt::{Arguments, Write as _};
 
 use bytes::{Bytes, BytesMut};
 use scylla::deserialize::FrameSlice;
+use uuid::Uuid;
 
 /// How a column's value becomes the bytes of a key, a value or a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,16 +55,26 @@ impl Texts {
         self.0.split().freeze()
     }
 
+    /// A whole number.
+    pub fn whole(&mut self, number: i64) -> Bytes {
+        self.copy(itoa::Buffer::new().format(number))
+    }
+
+    fn copy(&mut self, text: &str) -> Bytes {
+        self.0.extend_from_slice(text.as_bytes());
+        self.0.split().freeze()
+    }
+
     /// A column's value in its form; `None` where it is null or, as CQL allows, empty.
     pub fn value(&mut self, form: Form, slice: FrameSlice<'_>) -> Option<Bytes> {
         let bytes = slice.as_slice();
         match form {
             Form::Raw => Some(slice.to_bytes()),
             Form::Uuid => {
-                let id = uuid::Uuid::from_slice(bytes).ok()?;
-                Some(self.write(format_args!("{}", id.hyphenated())))
+                let id = Uuid::from_slice(bytes).ok()?;
+                Some(self.copy(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())))
             }
-            Form::Whole => Some(self.write(format_args!("{}", whole(bytes)?))),
+            Form::Whole => Some(self.whole(whole(bytes)?)),
             Form::Decimal => match bytes.len() {
                 4 => Some(self.write(format_args!("{}", f32::from_be_bytes(bytes.try_into().ok()?)))),
                 _ => Some(self.write(format_args!("{}", f64::from_be_bytes(bytes.try_into().ok()?)))),
@@ -74,7 +85,7 @@ impl Texts {
                 // Times beyond the year 9999 have no such text; their number is still right.
                 Some(match jiff::Timestamp::from_millisecond(millis) {
                     Ok(time) => self.write(format_args!("{time:.3}")),
-                    Err(_) => self.write(format_args!("{millis}")),
+                    Err(_) => self.whole(millis),
                 })
             }
         }
