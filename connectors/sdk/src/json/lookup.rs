@@ -1,6 +1,7 @@
 //! `Lookup`: several places of a payload, found in one pass over it.
 
 use std::fmt;
+use std::str::Utf8Error;
 
 use crate::{Error, ErrorKind};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -46,7 +47,9 @@ impl Lookup {
         let Some(payload) = payload.filter(|_| self.paths > 0) else {
             return Ok(found);
         };
-        let mut reader = serde_json::Deserializer::from_slice(payload);
+        // Here all at once, and then not key by key.
+        let text = std::str::from_utf8(payload).map_err(|error| not_text(&error))?;
+        let mut reader = serde_json::Deserializer::from_str(text);
         let read = Walk { node: &self.root, found: &mut found }.deserialize(&mut reader);
         match read.and_then(|()| reader.end()) {
             Ok(()) => Ok(found),
@@ -65,9 +68,15 @@ fn entry<K: PartialEq>(nodes: &mut Vec<(K, Node)>, key: K) -> &mut Node {
 
 /// The place alone: the reader's own words may quote what it read.
 fn not_json(error: &serde_json::Error) -> Error {
-    let message =
-        format!("the payload is not JSON, as line {} column {} shows", error.line(), error.column());
-    Error::new(ErrorKind::Record, message)
+    refused(format_args!("line {} column {}", error.line(), error.column()))
+}
+
+fn not_text(error: &Utf8Error) -> Error {
+    refused(format_args!("byte {}, which is not UTF-8,", error.valid_up_to() + 1))
+}
+
+fn refused(place: fmt::Arguments<'_>) -> Error {
+    Error::new(ErrorKind::Record, format!("the payload is not JSON, as {place} shows"))
         .advice("have the source write JSON, or filter such records out by a header on the way here")
 }
 
