@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::future;
 use scylla::client::session::Session;
 use scylla::statement::prepared::PreparedStatement;
 use tokio::sync::OnceCell;
@@ -118,10 +117,7 @@ impl OpenProjection {
             let bound = of_type.statements.iter();
             bound.map(|(_, slots)| Values::of(slots, record, &found, time)).collect::<Result<Vec<_>, _>>()?
         };
-        let writes = of_type.statements.iter().zip(rows);
-        let writes = writes.map(|((statement, _), row)| self.session.execute_unpaged(statement, row));
-        let Err(error) = future::try_join_all(writes).await else { return Ok(()) };
-        let error = error.classify().context("write to the projection");
+        let Err(error) = self.execute(of_type, rows).await else { return Ok(()) };
         if error.kind() != ErrorKind::Config {
             return Err(error);
         }
@@ -129,6 +125,14 @@ impl OpenProjection {
         let look = async || prepare(&self.session, &self.config).await.map(drop);
         schema.get_or_init(look).await.clone()?;
         Err(refused(error.to_string()))
+    }
+
+    async fn execute(&self, of_type: &EventType, rows: Vec<Values>) -> Result<(), Error> {
+        for ((statement, _), row) in of_type.statements.iter().zip(rows) {
+            let written = self.session.execute_unpaged(statement, row).await;
+            written.map_err(|error| error.classify().context("write to the projection"))?;
+        }
+        Ok(())
     }
 
     /// `None` for an event to pass over.
