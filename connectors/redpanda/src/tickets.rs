@@ -27,6 +27,10 @@ impl Batch {
         self.first + index
     }
 
+    fn holds(&self, ticket: usize) -> bool {
+        (self.first..self.first + self.len).contains(&ticket)
+    }
+
     /// Every record that was handed over has its report.
     pub(crate) fn is_settled(&self) -> bool {
         self.missing.load(Ordering::Acquire) == 0
@@ -90,14 +94,18 @@ impl Tickets {
 
     /// A report arrived; a failure is recorded under the record's index.
     pub(crate) fn report(&self, ticket: usize, failure: Option<RDKafkaErrorCode>) {
-        let Some(batch) = self.find(ticket) else {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if !last.as_ref().is_some_and(|batch| batch.holds(ticket)) {
+            *last = self.find(ticket);
+        }
+        let Some(batch) = last.as_ref() else {
             tracing::error!(ticket, "a delivery report that nobody waits for");
             return;
         };
         if let Some(code) = failure {
             batch.failures().push((ticket - batch.first, code));
         }
-        self.count_down(&batch, 1);
+        self.count_down(batch, 1);
     }
 
     /// Waits until nothing is on its way.
@@ -134,16 +142,9 @@ impl Tickets {
     }
 
     fn find(&self, ticket: usize) -> Option<Arc<Batch>> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let holds = |batch: &Arc<Batch>| (batch.first..batch.first + batch.len).contains(&ticket);
-        if let Some(batch) = last.as_ref().filter(|batch| holds(batch)) {
-            return Some(Arc::clone(batch));
-        }
         let open = self.open();
         let behind = open.batches.partition_point(|batch| batch.first <= ticket);
-        let found = open.batches.range(..behind).rev().find(|batch| holds(batch)).cloned();
-        last.clone_from(&found);
-        found
+        open.batches.range(..behind).rev().find(|batch| batch.holds(ticket)).cloned()
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
