@@ -23,11 +23,7 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) fn new() -> Self {
-        Self::on(Database::start())
-    }
-
-    fn on(database: Database) -> Self {
-        let shop = Self { database, folder: tempfile::tempdir().unwrap() };
+        let shop = Self { database: Database::embedded(), folder: tempfile::tempdir().unwrap() };
         shop.edit("    table: outbox_messages\n", "    table: outbox_messages\n    safety: 2s\n");
         shop
     }
@@ -296,7 +292,7 @@ fn one_that_is_not_finished_goes_on_as_it_was_begun_or_begins_again() {
 
 #[test]
 fn an_outage_parks_it_with_the_reason_and_a_stop_is_gone_on_from() {
-    let mut shop = Shop::on(Database::embedded());
+    let mut shop = Shop::new();
     place(&shop.database, 40, 1);
     shop.slow(60);
     shop.edit("    rate_limit:", "    circuit_breaker: { open_for: 1s }\n    rate_limit:");
@@ -337,17 +333,21 @@ fn what_cannot_be_rebuilt_is_refused_with_what_to_do() {
     assert_eq!(shop.says_what_the_events_say("wider"), 5, "it begins again, in another table");
 
     let publisher = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines/orders/publisher.yaml");
-    let other = |sink: &str| {
+    let other = |sink: &str, files: &[&Path]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-        command.args(["rebuild", sink]).arg(&publisher).arg("--data-dir").arg(shop.data());
+        command.args(["rebuild", sink]).args(files).arg("--data-dir").arg(shop.data());
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     };
-    let told = other("redpanda-publisher");
+    let told = other("redpanda-publisher", &[&publisher]);
     assert!(told.contains("a sink of the kind `redpanda` cannot be rebuilt"), "{told}");
-    let told = other("redpanda-publishr");
+    let told = other("redpanda-publishr", &[&publisher]);
     assert!(told.contains("did you mean"), "{told}");
+    let copy = shop.folder.path().join("copy.yaml");
+    std::fs::write(&copy, PROJECTIONS.replace("name: order-projections", "name: copy")).unwrap();
+    let told = other(SINK, &[&shop.file(), &copy]);
+    assert!(told.contains("several pipelines have") && told.contains("copy/order-read-model"), "{told}");
 }
 
 #[test]

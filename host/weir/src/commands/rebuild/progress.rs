@@ -32,7 +32,7 @@ pub(super) struct Progress {
 impl Progress {
     /// Shows it for as long as it is awaited.
     pub(super) async fn show(&self, at: &CaughtUp, checkpoints: &dyn CheckpointStore) -> Infallible {
-        let (bar, mut shown, mut line) = (Bar::new(), (State::Restarting, None), Instant::now());
+        let (bar, mut shown, mut line) = (Bar::new(), (State::Running, None), Instant::now());
         let (begun, mut at_first) = (Instant::now(), None);
         loop {
             sleep(LOOK).await;
@@ -58,19 +58,15 @@ impl Progress {
         }
     }
 
-    /// What has come of it until now, and how the task is.
+    /// Says how the task is when that has changed; that it is built and runs at the start is no news.
     fn tell_state(&self, bar: &Bar, shown: &mut (State, Option<String>)) {
         let Some(status) = self.board.tasks().remove(&self.task) else { return };
         let now = (status.state, status.reason);
-        if now == *shown {
+        let is_built_first = now.0 == State::Restarting && !status.has_run;
+        if is_built_first || now == *shown {
             return;
         }
-        // That it is built at the start is no news, and that it runs is only after it did not.
-        let is_news = !matches!((shown.0, now.0), (State::Restarting, State::Running) | (_, State::Stopped))
-            && (now.0 != State::Restarting || shown.0 != State::Restarting);
-        if is_news {
-            bar.say(&format!("{} {}", now.0.as_str(), now.1.as_deref().unwrap_or_default()));
-        }
+        bar.say(&format!("{} {}", now.0.as_str(), now.1.as_deref().unwrap_or_default()));
         *shown = now;
     }
 
