@@ -72,6 +72,7 @@ fn what_is_no_json_is_refused_without_being_quoted() {
         br#"{"a":1,"hunter2"}"#,
         b"{\"a\":\"hunter2\xff\"}",
         b"{\"hunter2\xff\":1}",
+        b"{\"b\":\"hunter2\xff\",\"a\":1}",
         br#"{"a":"hunter2\ud800"}"#,
     ] {
         let error = find(&["$.a"], payload).unwrap_err();
