@@ -171,6 +171,11 @@ impl Faults {
         self.0.statements.load(Ordering::Relaxed)
     }
 
+    /// How many partitions statements looked for by their keys so far, those of a large `IN` one by one.
+    pub fn partitions_read(&self) -> u64 {
+        self.0.store.partitions_read()
+    }
+
     /// A connection was made; `true` when it is to be refused.
     pub(crate) fn refuses(&self) -> bool {
         self.0.connections.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,5 @@
 //! The loop of SELECT: partitions, ranges, rows, until the page is full or the limit is reached.
+use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use super::filter::BoundFilter;
@@ -27,6 +28,8 @@ pub(super) struct Scan<'p> {
     pub(super) output: Output,
     /// The last row shown.
     pub(super) position: Option<Position>,
+    /// Partitions looked for by their keys.
+    pub(super) asked: u64,
     pub(super) shown: usize,
     pub(super) failure: Option<DbError>,
 }
@@ -73,8 +76,14 @@ impl Scan<'_> {
                         .ok_or_else(|| DbError::protocol("the paging state belongs to another statement"))?,
                     None => 0,
                 };
-                let views = keys[start..].iter().filter_map(|key| snapshot.partition(table, key));
-                self.partitions(views, from)
+                let asked = Cell::new(0);
+                let views = keys[start..].iter().filter_map(|key| {
+                    asked.update(|asked| asked + 1);
+                    snapshot.partition(table, key)
+                });
+                let flow = self.partitions(views, from);
+                self.asked = asked.get();
+                flow
             }
             Targets::Tokens(range) => {
                 let key = from.as_ref().map(|from| from.key.clone());

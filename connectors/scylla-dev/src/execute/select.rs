@@ -50,10 +50,12 @@ pub(super) fn run(
         },
         output: Output::new(plan),
         position: None,
+        asked: 0,
         shown: 0,
         failure: None,
     };
     let end = store.read(|snapshot| scan.run(snapshot, &targets, from))?;
+    store.count_partitions(scan.asked);
     let paging_state = scan.position.filter(|_| end == End::More).map(|position| position.encode());
     let body: RowsBody = scan.output.finish(plan, env, limit)?;
     Ok(Outcome::Rows(Rows { specs: Specs::clone(specs), body, paging_state }))
