@@ -22,10 +22,12 @@ use scylla::value::{CqlTimestamp, CqlTimeuuid};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::scan;
+
 /// What the source of Weir does by default.
-const PAGE: i32 = 5_000;
+pub(crate) const PAGE: i32 = 5_000;
 const STREAMS: usize = 100;
-const PARALLEL: usize = 4;
+pub(crate) const PARALLEL: usize = 4;
 
 const LOG: &str = r#"SELECT "cdc$stream_id", "cdc$time", "cdc$batch_seq_no", "cdc$operation", "event_id", "event_type",
     "event_version", "aggregate_id", "sequence_number", "correlation_id", "causation_id", "created_at", "payload"
@@ -70,10 +72,22 @@ pub(crate) enum Part {
     Produce,
 }
 
+/// Where the rows are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Place {
+    /// The CDC log of the outbox.
+    #[default]
+    Log,
+    /// The outbox itself, by ranges of tokens: a snapshot.
+    Table,
+}
+
 /// Runs the loop, says `began` and how many rows it has done, and waits to be ended.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     part: Part,
+    #[arg(long)]
+    from: Place,
     #[arg(long)]
     cql: String,
     #[arg(long)]
@@ -90,7 +104,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     runtime.block_on(async {
         let (sender, pages) = mpsc::channel(1);
         super::report::say("began");
-        let reading = tokio::spawn(read(args.cql.clone(), sender));
+        let reading = match args.from {
+            Place::Log => tokio::spawn(read(args.cql.clone(), sender)),
+            Place::Table => tokio::spawn(scan::read(args.cql.clone(), sender)),
+        };
         let done = match args.part {
             Part::Read => count(pages).await,
             Part::Copy | Part::Produce => {
@@ -165,6 +182,7 @@ struct Loop {
     producer: ThreadedProducer<DefaultProducerContext>,
     topic: String,
     part: Part,
+    from: Place,
     left: u64,
 }
 
@@ -174,6 +192,7 @@ impl Loop {
             producer: producer(&args.brokers)?,
             topic: args.topic.clone(),
             part: args.part,
+            from: args.from,
             left: args.records,
         })
     }
@@ -193,7 +212,17 @@ impl Loop {
     }
 
     fn produce(&mut self, page: &QueryRowsResult) -> anyhow::Result<()> {
-        for row in page.rows::<Row<'_>>()?.take(usize::try_from(self.left)?) {
+        match self.from {
+            Place::Log => self.produce_rows(page.rows::<Row<'_>>()?.map(|row| Ok(row?))),
+            Place::Table => self.produce_rows(scan::rows(page)?),
+        }
+    }
+
+    fn produce_rows<'p>(
+        &mut self,
+        rows: impl Iterator<Item = anyhow::Result<Row<'p>>>,
+    ) -> anyhow::Result<()> {
+        for row in rows.take(usize::try_from(self.left)?) {
             let row = row?;
             let (id, time) = (row.7.hyphenated().to_string(), micros(&row.1));
             let mut message = BaseRecord::to(&self.topic)
@@ -252,7 +281,7 @@ pub(crate) fn micros(time: &CqlTimeuuid) -> i64 {
 }
 
 /// The first timeuuid of a microsecond.
-fn first_at(micros: i64) -> CqlTimeuuid {
+pub(crate) fn first_at(micros: i64) -> CqlTimeuuid {
     let ticks = micros * 10 + EPOCH;
     let (low, mid, high) = (ticks as u32, (ticks >> 32) as u16, 0x1000 | (ticks >> 48) as u16);
     CqlTimeuuid::from_fields(low, mid, high, &[0x80; 8])

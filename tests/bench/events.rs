@@ -66,10 +66,15 @@ impl Outbox {
         Ok(events)
     }
 
-    async fn write(self, number: u64) -> anyhow::Result<()> {
+    /// The order of the event of this number, and its place there.
+    pub(crate) fn key(&self, number: u64) -> anyhow::Result<(Uuid, i64)> {
         let aggregate = self.aggregates[(number % AGGREGATES) as usize];
+        Ok((aggregate, i64::try_from(number / AGGREGATES)? + 1))
+    }
+
+    async fn write(self, number: u64) -> anyhow::Result<()> {
+        let (aggregate, sequence) = self.key(number)?;
         let (id, cause) = (Uuid::new_v4(), Uuid::new_v4());
-        let sequence = i64::try_from(number / AGGREGATES)? + 1;
         let values = (aggregate, sequence, id, id, "OrderItemAdded", payload(number), cause, cause);
         self.session.execute_unpaged(&self.insert, values).await?;
         Ok(())

@@ -25,16 +25,21 @@ pub(crate) struct Args {
     broker: Choice,
 }
 
+/// Vnodes and shards of the database: the last are the streams of three nodes with 256 vnodes and 8 shards each, which is
+/// 768 groups of streams.
+const LAYOUTS: [(u16, u16); 3] = [(4, 1), (256, 1), (256, 24)];
+
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let runtime = tokio::runtime::Runtime::new()?;
     let broker = Server::broker(args.broker, &folder.path().join("kafka"))?;
     let mut runs = Vec::new();
-    for vnodes in [4, 256] {
-        let scylla = Server::scylla(vnodes)?;
-        say(format_args!("{vnodes} vnodes: {} -> {}", scylla.kind, broker.kind));
+    for (vnodes, shards) in LAYOUTS {
+        let scylla = Server::sharded_scylla(vnodes, shards)?;
+        let streams = u32::from(vnodes) * u32::from(shards);
+        say(format_args!("{streams} streams: {} -> {}", scylla.kind, broker.kind));
         let outbox = runtime.block_on(Outbox::lay(&scylla.address))?;
-        let name = format!("idle-{vnodes}");
+        let name = format!("idle-{streams}");
         let topic = runtime.block_on(Topic::create(&broker.address, &name))?;
         runtime.block_on(outbox.fill(1))?;
         let file = folder.path().join(format!("{name}.yaml"));
@@ -60,21 +65,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             median(arrives_after),
             args.starts,
         ));
-        runs.extend(weir.map(|weir| (vnodes, weir, scylla)));
+        runs.extend(weir.map(|weir| (streams, weir, scylla)));
     }
     std::thread::sleep(Duration::from_secs(args.settle));
     watch(&runs, args.seconds)
 }
 
-/// Both runs at the same time: they have nothing to do.
-fn watch(runs: &[(u16, Process, Server)], seconds: u64) -> anyhow::Result<()> {
+/// All runs at the same time: they have nothing to do.
+fn watch(runs: &[(u32, Process, Server)], seconds: u64) -> anyhow::Result<()> {
     let used = || runs.iter().map(|(_, weir, _)| weir.used()).collect::<anyhow::Result<Vec<_>>>();
     let before = used()?;
     std::thread::sleep(Duration::from_secs(seconds));
-    for (((vnodes, ..), before), after) in runs.iter().zip(before).zip(used()?) {
+    for (((streams, ..), before), after) in runs.iter().zip(before).zip(used()?) {
         let per_second = |count: f64| count / seconds as f64;
         say(format_args!(
-            "idle, {vnodes:>3} vnodes: {:.2} % of a core, {} MiB ({} MiB peak), {:.0} wake-ups a second, over {seconds} s",
+            "idle, {streams:>4} streams: {:.2} % of a core, {} MiB ({} MiB peak), {:.0} wake-ups a second, over {seconds} s",
             per_second((after.cpu - before.cpu).as_secs_f64() * 100.0),
             after.resident / 1024,
             after.peak / 1024,

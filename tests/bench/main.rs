@@ -3,7 +3,7 @@
 //! `cargo bench -p weir --bench figures -- outbox` (or `latency`, `idle`, `host`, `middleware`, `outage`; `--help` tells their options). What
 //! the figures mean, and those of a quiet machine, stand in `docs/benchmarks.md`.
 //!
-//! * [`outbox`]: a backlog of the outbox to a topic, by `weir run` and by the loop of [`bare`]
+//! * [`outbox`]: a backlog of the outbox to a topic, or a snapshot of it, by `weir run` and by the loop of [`bare`] and [`scan`]
 //! * [`latency`]: from a write to a consumer, at a steady rate
 //! * [`idle`]: what a `weir run` costs that has nothing to do, and how soon it has something to do
 //! * [`host`]: the task loop alone, from memory to nowhere
@@ -12,13 +12,18 @@
 //! * [`projection`]: a backlog of the outbox into a table, by `weir run` and by a bare loop of prepared upserts
 //! * [`appends`]: what the event store takes, alone and several on the same aggregates
 //! * [`polling`]: the same events by CDC and by polling, and what each asks of the database
+//! * [`fanout`]: what several sinks ask of the database, beside one
+//! * [`consumers`]: a topic and three tables at a steady rate, and how late an event is in each
+//! * [`visits`]: what the visits for late rows cost
 //! * [`servers`], [`events`], [`topic`], [`process`], [`report`]: what they stand on
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "benchmarks watch other processes, in real time")]
 
 mod appends;
 mod bare;
+mod consumers;
 mod events;
+mod fanout;
 mod host;
 mod idle;
 mod latency;
@@ -29,8 +34,10 @@ mod polling;
 mod process;
 mod projection;
 mod report;
+mod scan;
 mod servers;
 mod topic;
+mod visits;
 
 use clap::Parser as _;
 
@@ -60,6 +67,9 @@ enum Figure {
     Projection(projection::Args),
     Appends(appends::Args),
     Polling(polling::Args),
+    Fanout(fanout::Args),
+    Consumers(consumers::Args),
+    Visits(visits::Args),
     #[command(hide = true)]
     Poller(polling::Poller),
     #[command(hide = true)]
@@ -81,6 +91,9 @@ fn main() -> anyhow::Result<()> {
         Figure::Projection(args) => projection::run(&args),
         Figure::Appends(args) => appends::run(&args),
         Figure::Polling(args) => polling::run(&args),
+        Figure::Fanout(args) => fanout::run(&args),
+        Figure::Consumers(args) => consumers::run(&args),
+        Figure::Visits(args) => visits::run(&args),
         Figure::Poller(args) => polling::poll(&args),
         Figure::Upserts(args) => projection::upserts(&args),
         Figure::Bare(args) => bare::run(&args),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 
+use super::bare::Place;
 use super::events::Outbox;
 use super::process::{Process, until};
 use super::report::{self, Run, median, say};
@@ -26,6 +27,9 @@ pub(crate) struct Args {
     /// Seconds after the last record before memory is looked at once more.
     #[arg(long, default_value_t = 10)]
     rest: u64,
+    /// Where both read: the log, or the table itself as a snapshot.
+    #[arg(long, value_enum, default_value_t)]
+    from: Place,
     #[command(flatten)]
     tried: Tried,
     #[command(flatten)]
@@ -41,6 +45,9 @@ pub(crate) struct Tried {
     /// A setting in the sink's own block, such as `linger: 0ms`.
     #[arg(long = "config", value_name = "SETTING")]
     config: Vec<String>,
+    /// A setting in the source's own block, such as `confidence: 500ms`.
+    #[arg(long = "source", value_name = "SETTING")]
+    source: Vec<String>,
 }
 
 /// The servers, the backlog between them, and where files go.
@@ -49,6 +56,7 @@ struct Field {
     broker: Server,
     events: u64,
     rest: Duration,
+    from: Place,
     tried: Tried,
     folder: PathBuf,
 }
@@ -77,6 +85,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         broker: Server::broker(args.broker, &folder.path().join("kafka"))?,
         events: args.events,
         rest: Duration::from_secs(args.rest),
+        from: args.from,
         tried: args.tried.clone(),
         folder: folder.path().to_owned(),
     };
@@ -88,6 +97,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     runtime.block_on(async { Outbox::lay(&field.scylla.address).await?.fill(args.events).await })?;
     say(format_args!("written in {:.1} s", began.elapsed().as_secs_f64()));
     field.scylla.age()?;
+    if args.from == Place::Table {
+        field.tried.source.push("snapshot: initial".to_owned());
+    }
 
     let (mut weir, mut bare) = (Vec::new(), Vec::new());
     for round in 0..args.rounds {
@@ -98,7 +110,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         let by_bare = runtime.block_on(Topic::create(&field.broker.address, &of_bare))?;
         bare.push(field.watch("bare loop", Contestant::Bare, &by_bare)?);
         if last {
-            same(&by_weir, &by_bare, args.events)?;
+            same(&by_weir, &by_bare, args)?;
         }
     }
     field.read()?;
@@ -154,7 +166,9 @@ impl Field {
 
     fn bare(&self, part: &str, topic: &str) -> anyhow::Result<Process> {
         let (cql, brokers, records) = (&self.scylla.address, &self.broker.address, self.events.to_string());
-        let named = ["--cql", cql, "--brokers", brokers, "--topic", topic, "--records", &records];
+        let from = if self.from == Place::Table { "table" } else { "log" };
+        let places = ["--from", from, "--cql", cql, "--brokers", brokers];
+        let named = [&places[..], &["--topic", topic, "--records", &records]].concat();
         let process = Process::own(&[&["bare", part], &named[..]].concat())?;
         process.line("that it began", |line| (line == "began").then_some(()))?;
         Ok(process)
@@ -176,26 +190,45 @@ impl Field {
 
 /// A pipeline of defaults, but for what is tried out.
 pub(crate) fn pipeline(scylla: &Server, broker: &Server, topic: &str, tried: &Tried) -> String {
-    let sink: String = tried.sink.iter().map(|line| format!("    {line}\n")).collect();
-    let config: String = tried.config.iter().map(|setting| format!(", {setting}")).collect();
+    source(scylla, tried) + &to_topic(broker, topic, tried)
+}
+
+/// The beginning of a pipeline file; its sinks follow.
+pub(crate) fn source(scylla: &Server, tried: &Tried) -> String {
+    let source: String = tried.source.iter().map(|setting| format!(", {setting}")).collect();
     format!(
         "name: figures
 source:
   connector: scylla-outbox
-  config: {{ session: {{ contact_points: ['{}'] }}, keyspace: orders_ks, table: outbox_messages }}
+  config: {{ session: {{ contact_points: ['{}'] }}, keyspace: orders_ks, table: outbox_messages{source} }}
 sinks:
-  - name: topic
-    connector: redpanda
-    config: {{ brokers: '{}', topic: {topic}{config} }}
-{sink}",
-        scylla.address, broker.address,
+",
+        scylla.address,
     )
 }
 
-/// Both topics, read by a consumer, hold each event once, and as many bytes.
-fn same(weir: &Topic, bare: &Topic, events: u64) -> anyhow::Result<()> {
-    let (weir, bare) = (weir.contents()?, bare.contents()?);
-    ensure!(weir == bare, "not the same work: weir wrote {weir:?}, the bare loop {bare:?}");
+/// A sink of a pipeline file, named as its topic.
+pub(crate) fn to_topic(broker: &Server, topic: &str, tried: &Tried) -> String {
+    let sink: String = tried.sink.iter().map(|line| format!("    {line}\n")).collect();
+    let config: String = tried.config.iter().map(|setting| format!(", {setting}")).collect();
+    format!(
+        "  - name: {topic}
+    connector: redpanda
+    config: {{ brokers: '{}', topic: {topic}{config} }}
+{sink}",
+        broker.address,
+    )
+}
+
+/// Both topics, read by a consumer, hold each event once, and as many bytes. Records of a snapshot say so in a header.
+fn same(weir: &Topic, bare: &Topic, args: &Args) -> anyhow::Result<()> {
+    let (weir, bare, events) = (weir.contents()?, bare.contents()?, args.events);
+    let same =
+        args.from == Place::Table || (weir.headers, weir.header_bytes) == (bare.headers, bare.header_bytes);
+    ensure!(
+        same && weir.bytes == bare.bytes,
+        "not the same work: weir wrote {weir:?}, the bare loop {bare:?}"
+    );
     ensure!(weir.distinct == events && weir.repeats == 0, "not each event once: {weir:?}");
     say(format_args!(
         "a consumer read both topics: {events} different events in each, no repeats; {} bytes and {} headers a record",

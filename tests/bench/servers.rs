@@ -45,6 +45,8 @@ enum What {
     Scylla {
         #[arg(long)]
         vnodes: u16,
+        #[arg(long)]
+        shards: u16,
         /// By how many seconds its clock is slow at first.
         #[arg(long)]
         slow: u64,
@@ -56,17 +58,24 @@ enum What {
 impl Server {
     /// scylla-dev with this many vnodes. Its clock is slow by [`AGE`] until [`Server::age`].
     pub(crate) fn aged_scylla(vnodes: u16) -> anyhow::Result<Self> {
-        Self::scylla_dev(vnodes, AGE)
+        Self::scylla_dev((vnodes, 1), AGE)
     }
 
     /// scylla-dev with this many vnodes.
     pub(crate) fn scylla(vnodes: u16) -> anyhow::Result<Self> {
-        Self::scylla_dev(vnodes, Duration::ZERO)
+        Self::sharded_scylla(vnodes, 1)
     }
 
-    fn scylla_dev(vnodes: u16, slow: Duration) -> anyhow::Result<Self> {
-        let (vnodes, slow) = (vnodes.to_string(), slow.as_secs().to_string());
-        Self::own("scylla-dev, not ScyllaDB", &["serve", "scylla", "--vnodes", &vnodes, "--slow", &slow])
+    /// scylla-dev with this many vnodes, and a stream for each shard in each of them.
+    pub(crate) fn sharded_scylla(vnodes: u16, shards: u16) -> anyhow::Result<Self> {
+        Self::scylla_dev((vnodes, shards), Duration::ZERO)
+    }
+
+    fn scylla_dev((vnodes, shards): (u16, u16), slow: Duration) -> anyhow::Result<Self> {
+        let [vnodes, shards] = [vnodes, shards].map(|count| count.to_string());
+        let slow = slow.as_secs().to_string();
+        let layout = ["--vnodes", &vnodes, "--shards", &shards, "--slow", &slow];
+        Self::own("scylla-dev, not ScyllaDB", &[&["serve", "scylla"], &layout[..]].concat())
     }
 
     /// The broker of this choice; a real one keeps its data in `data`.
@@ -115,6 +124,12 @@ impl Server {
         self.process.line("how many statements", |line| line.parse().ok())
     }
 
+    /// How many partitions it has looked for by their keys, those of each `IN` one by one; scylla-dev counts them.
+    pub(crate) fn partitions_read(&mut self) -> anyhow::Result<u64> {
+        self.process.tell("partitions")?;
+        self.process.line("how many partitions", |line| line.parse().ok())
+    }
+
     /// What the server has used.
     pub(crate) fn used(&self) -> anyhow::Result<Used> {
         process::used(self.pid)
@@ -124,15 +139,17 @@ impl Server {
 /// The other end of [`Server`]: serves in this process.
 pub(crate) fn serve(args: &Args) -> anyhow::Result<()> {
     match args.what {
-        What::Scylla { vnodes, slow } => {
+        What::Scylla { vnodes, shards, slow } => {
             let runtime = tokio::runtime::Runtime::new()?;
             let clock = Clock::system();
             clock.rewind(Duration::from_secs(slow));
-            let server = runtime.block_on(ScyllaDev::builder().vnodes(vnodes).clock(clock).start())?;
+            let builder = ScyllaDev::builder().vnodes(vnodes).shards(shards).clock(clock);
+            let server = runtime.block_on(builder.start())?;
             super::report::say(server.address());
             for line in std::io::stdin().lines() {
                 match line?.as_str() {
                     "statements" => super::report::say(server.faults().statements()),
+                    "partitions" => super::report::say(server.faults().partitions_read()),
                     seconds => server.clock().advance(Duration::from_secs(seconds.parse()?)),
                 }
             }
