@@ -100,3 +100,86 @@ impl Row {
 fn same(a: &RowId, b: &RowId) -> bool {
     (a.stream, a.place.time) == (b.stream, b.place.time)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Changes, Piece};
+    use crate::reader::progress::Kept;
+    use crate::reader::row::{Place, RowId, StreamId};
+    use crate::reader::statement::{Content, Row};
+    use crate::reader::time::first_at;
+    use bytes::Bytes;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+    use weir_sdk::{Headers, Origin, Record, Timestamp};
+
+    fn row(change: i64, seq: i32, last: bool) -> Row {
+        let id = RowId { stream: StreamId([1; 16]), place: Place { time: first_at(change), seq } };
+        let (key, columns, elements) = (Bytes::new(), Bytes::new(), Bytes::new());
+        let piece = Piece { operation: 1, last, ttl: None, key, partition: 0, columns, elements };
+        Row { id, kept: Kept::Yes, rank: 0, size: 0, content: Content::Piece(piece) }
+    }
+
+    /// Each row becomes a record that says of how many rows its change was.
+    fn counting() -> Changes {
+        Changes::new(Arc::new(|rows: &mut [Row]| {
+            let many = rows.len().to_string();
+            for row in rows {
+                let origin = Origin { partition: "log".into(), offset: "".into() };
+                let value = Some(many.clone().into());
+                let (headers, timestamp) = (Headers::default(), Timestamp(row.id.micros()));
+                row.content = Content::Event(Record { key: None, value, headers, timestamp, origin });
+            }
+        }))
+    }
+
+    fn told(rows: &[Row]) -> Vec<(i64, i32, String)> {
+        let told = |row: &Row| match &row.content {
+            Content::Event(record) => String::from_utf8_lossy(record.value.as_ref().unwrap()).into_owned(),
+            Content::Torn(record) => {
+                format!("torn after {}", String::from_utf8_lossy(record.value.as_ref().unwrap()))
+            }
+            Content::Piece(_) | Content::Skipped(_) => "nothing".to_owned(),
+        };
+        rows.iter().map(|row| (row.id.micros(), row.id.place.seq, told(row))).collect()
+    }
+
+    #[test]
+    fn a_change_that_ends_early_is_torn_and_the_next_one_is_whole() {
+        let mut changes = counting();
+        let rows =
+            changes.add(7, vec![row(1, 0, false), row(1, 1, false), row(2, 0, true), row(3, 0, false)]);
+        let torn = || "torn after 2".to_owned();
+        assert_eq!(told(&rows), [(1, 0, torn()), (1, 1, torn()), (2, 0, "1".to_owned())]);
+        let ended = changes.end();
+        assert_eq!(ended.len(), 1);
+        assert_eq!((ended[0].0, told(&ended[0].1)), (7, vec![(3, 0, "torn after 1".to_owned())]));
+        assert!(changes.end().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn pages_make_no_difference(sizes in prop::collection::vec(1usize..6, 1..12), pages in prop::collection::vec(1usize..5, 1..40)) {
+            let all = || -> Vec<Row> {
+                let changes = sizes.iter().zip(1i64..);
+                changes.flat_map(|(rows, change)| {
+                    (0..*rows).map(move |at| row(change, i32::try_from(at).unwrap(), at + 1 == *rows))
+                }).collect()
+            };
+            let mut whole = counting();
+            let wanted = told(&whole.add(0, all()));
+            prop_assert!(whole.end().is_empty());
+            let (mut changes, mut rest, mut seen) = (counting(), all(), Vec::new());
+            for page in pages.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let after = rest.split_off((*page).min(rest.len()));
+                // The pages of another part come between.
+                changes.add(9, vec![row(100, 0, false)]);
+                seen.extend(told(&changes.add(4, std::mem::replace(&mut rest, after))));
+            }
+            prop_assert_eq!(seen, wanted);
+        }
+    }
+}

@@ -48,7 +48,7 @@ impl Dead {
     }
 
     async fn source(&self, resume: Checkpoint) -> Result<Box<dyn Source>, Error> {
-        weir_scylla::sources(&Hub::default()).remove(1).open(self.config().await, resume, context()).await
+        weir_scylla::sources(&Hub::default()).remove(2).open(self.config().await, resume, context()).await
     }
 
     async fn bury(&self, letters: &[DeadLetter]) {
@@ -69,7 +69,7 @@ impl Dead {
 
     async fn purge(&self, origins: Vec<Origin>) -> usize {
         weir_scylla::sources(&Hub::default())
-            .remove(1)
+            .remove(2)
             .purge(self.config().await, origins, context())
             .await
             .unwrap()
@@ -248,7 +248,7 @@ fn the_factories_keep_their_contract() {
     let config =
         json!({"session": {"contact_points": ["127.0.0.1:9042"]}, "keyspace": "shop", "table": "dead"});
     contract::sink_factory(&*weir_scylla::sinks(&Hub::default())[0], &config);
-    contract::source_factory(&*weir_scylla::sources(&Hub::default())[1], &config);
+    contract::source_factory(&*weir_scylla::sources(&Hub::default())[2], &config);
 }
 
 #[tokio::test(flavor = "multi_thread")]

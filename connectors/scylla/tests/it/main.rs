@@ -4,6 +4,7 @@
 
 mod beside;
 mod change;
+mod change_joins;
 mod checkpoint;
 mod clock;
 mod contract;
