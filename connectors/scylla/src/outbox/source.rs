@@ -19,7 +19,7 @@ use crate::hub::Told;
 use crate::reader::open::{Logs, Wanted};
 use crate::reader::statement::KEY_COLUMNS;
 use crate::reader::table::{Table, refused};
-use crate::reader::time::{Micros, micros};
+use crate::reader::time::micros;
 use crate::reader::token::Position;
 use crate::reader::{Reader, RowOrder};
 use crate::snapshot::Snapshot;
@@ -54,7 +54,11 @@ impl SourceConnector for Outbox {
         resume: Checkpoint,
         context: Context,
     ) -> Result<Box<dyn Source>, Error> {
-        let (position, ranges) = (Position::read(&resume)?, Ranges::read(&resume)?);
+        let (mut position, ranges) = (Position::read(&resume)?, Ranges::read(&resume)?);
+        let keeps = config.housekeeping.as_ref().filter(|keeps| keeps.names(context.task()));
+        if keeps.is_some() {
+            position.iter_mut().for_each(Position::tally_from_here);
+        }
         let log = self.logs.find(config.log()).await?;
         let mapping = checked(&config, &log.table)?;
         warn_of_order(&config, &log.table, &mapping);
@@ -70,10 +74,14 @@ impl SourceConnector for Outbox {
             context.metrics().gauge(names::CDC_GAP).set(lost.as_secs_f64());
         }
         let snapshot = match begin.snapshot {
-            Some(ranges) => {
+            Some(mut ranges) => {
                 // What was written later is in the log for certain, whenever that was enabled and whoever's clock it was.
                 let until = ranges.began().saturating_add(micros(config.safety.get()));
-                let scan = scan(&log.session, &config, (&log.table, mapping), until).await?;
+                let (table, mapping) = rows(&log.session, &config, (&log.table, mapping)).await?;
+                ranges.read_table(table.id())?;
+                begin.checkpoint.merge(ranges.checkpoint());
+                let page_size = config.session.page_size;
+                let scan = Scan::prepare(log.session.clone(), &table, mapping, page_size, until).await?;
                 let unread = begin.position.main.unread();
                 let held = log.table.ttl().map(|ttl| unread.saturating_add(micros(ttl)) - now);
                 let left = held.map(|left| Duration::from_micros(left.max(0).unsigned_abs()));
@@ -81,15 +89,16 @@ impl SourceConnector for Outbox {
             }
             None => None,
         };
-        let mut housekeeping = None;
-        match &config.housekeeping {
-            Some(config) if config.names(context.task()) => {
+        let housekeeping = match keeps {
+            Some(keeps) => {
                 begin.position.tally(&mut begin.checkpoint);
-                housekeeping =
-                    Some(Housekeeping::open(config, &log, seat.shared(), &resume, &context).await?);
+                Some(Housekeeping::open(keeps, &log, seat.shared(), &resume, &context).await?)
             }
-            Some(_) | None => begin.position.tally_no_more(&mut begin.checkpoint),
-        }
+            None => {
+                begin.position.tally_no_more(&mut begin.checkpoint);
+                None
+            }
+        };
         let start = Start { identity: log.table.identity(), checkpoint: begin.checkpoint };
         let order = if config.order_by_key {
             RowOrder::OfTimes { memory: config.order_memory.as_usize() }
@@ -142,17 +151,13 @@ impl Source for OutboxSource {
     }
 }
 
-/// Reads the rows of the table that the configuration names for a snapshot, or else those of the outbox.
-async fn scan(
+/// The table whose rows a snapshot reads, with its columns: the one that the configuration names, or else the outbox.
+async fn rows(
     session: &Arc<Session>,
     config: &OutboxConfig,
-    (outbox, mapping): (&Table, Mapping),
-    until: Micros,
-) -> Result<Scan, Error> {
-    let page_size = config.session.page_size;
-    let Some(config) = config.of_snapshot() else {
-        return Scan::prepare(session.clone(), outbox, mapping, page_size, until).await;
-    };
+    outbox: (&Table, Mapping),
+) -> Result<(Table, Mapping), Error> {
+    let Some(config) = config.of_snapshot() else { return Ok((outbox.0.clone(), outbox.1)) };
     let table = Table::read(session, &config.keyspace, &config.table).await;
     let table = table.map_err(|error| match error.problems() {
         [] => error,
@@ -161,7 +166,7 @@ async fn scan(
     let below = |problem: Problem| problem.under("/snapshot_from");
     let mapping = Mapping::find(&config, &table);
     let mapping = mapping.map_err(|problems| refused(problems.into_iter().map(below).collect()))?;
-    Scan::prepare(session.clone(), &table, mapping, page_size, until).await
+    Ok((table, mapping))
 }
 
 fn absent(problem: &Problem) -> Problem {

@@ -86,6 +86,11 @@ impl Table {
         format!("scylla:{}.{}:{}", self.keyspace, self.name, self.id.hyphenated())
     }
 
+    /// Its id, which no other table ever has.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
     /// The keyspace's name.
     pub fn keyspace(&self) -> &str {
         &self.keyspace

@@ -1,12 +1,14 @@
 //! How far each range of a snapshot is: the pure half, with its checkpoint.
 //!
 //! * `snapshot`: when it began and how many ranges there are; retired with the last of them
+//! * `snapshot/of`: the table, since what was read of one says nothing about another
 //! * `snapshot/N`: the last token of range N that was read as a whole
 //!
 //! A partition has one token and its rows come one after the other, so a range that goes on behind a token has every
 //! row up to it and repeats at most the rows of the partition that it was in. Each value begins with a version.
 
 use bytes::{Buf, BufMut, BytesMut};
+use uuid::Uuid;
 use weir_sdk::{Checkpoint, Error, ErrorKind, Offset, Partition};
 
 use crate::reader::time::Micros;
@@ -14,6 +16,7 @@ use crate::reader::time::Micros;
 const VERSION: u8 = 1;
 const MAIN: &str = "snapshot";
 const PREFIX: &str = "snapshot/";
+const OF: &str = "snapshot/of";
 /// Enough that progress shows and that a few in parallel end at about the same time; few enough for a checkpoint.
 const RANGES: u32 = 256;
 
@@ -21,8 +24,10 @@ const RANGES: u32 = 256;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ranges {
     began: Micros,
+    of: Option<Uuid>,
     ranges: Vec<Range>,
     begun_saved: bool,
+    of_saved: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +43,7 @@ struct Range {
 impl Ranges {
     /// Nothing is read; it begins at this time of the server.
     pub fn begin(began: Micros) -> Self {
-        Self { began, ranges: split(RANGES), begun_saved: false }
+        Self { began, of: None, ranges: split(RANGES), begun_saved: false, of_saved: false }
     }
 
     /// Goes on where a checkpoint is; `None` when no snapshot is under way.
@@ -57,9 +62,15 @@ impl Ranges {
         })();
         let (began, count) = main.ok_or_else(|| unreadable(MAIN))?;
         let mut ranges = split(count);
+        let mut of = None;
         for (name, offset) in checkpoint.iter() {
             let (Some(number), Some(offset)) = (name.as_str().strip_prefix(PREFIX), offset) else { continue };
             let mut bytes = offset.as_bytes().clone();
+            if name.as_str() == OF {
+                let id = (bytes.try_get_u8() == Ok(VERSION)).then(|| Uuid::from_slice(&bytes).ok()).flatten();
+                of = Some(id.ok_or_else(|| unreadable(OF))?);
+                continue;
+            }
             let range = number.parse::<usize>().ok().and_then(|number| ranges.get_mut(number));
             let after = (bytes.try_get_u8() == Ok(VERSION)).then(|| bytes.try_get_i64().ok()).flatten();
             match (range, after) {
@@ -69,7 +80,21 @@ impl Ranges {
                 _ => return Err(unreadable(name.as_str())),
             }
         }
-        Ok(Some(Self { began, ranges, begun_saved: true }))
+        Ok(Some(Self { began, of, ranges, begun_saved: true, of_saved: of.is_some() }))
+    }
+
+    /// It is this table that is read, from the first call on.
+    ///
+    /// # Errors
+    /// `Config` when it was another one.
+    pub fn read_table(&mut self, id: Uuid) -> Result<(), Error> {
+        if *self.of.get_or_insert(id) == id {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Config, "the snapshot that is under way is of another table").advice(
+            "let `snapshot_from` name that one until the snapshot is done; or begin anew with this one: `weir offsets \
+             reset` with `--to everything`, and `weir rebuild` with `--anew`",
+        ))
     }
 
     /// Is this partition of a checkpoint one of ours?
@@ -132,6 +157,9 @@ impl Ranges {
             bytes.put_u32(u32::try_from(self.ranges.len()).expect("256 ranges at most"));
             checkpoint.set(MAIN.into(), bytes.freeze());
         }
+        if let Some(of) = self.of.filter(|_| !std::mem::replace(&mut self.of_saved, true)) {
+            checkpoint.set(OF.into(), [&[VERSION], of.as_bytes().as_slice()].concat());
+        }
         for (number, range) in self.ranges.iter_mut().enumerate().filter(|(_, range)| range.changed) {
             range.changed = false;
             checkpoint.set(partition(number), put(range.after));
@@ -142,6 +170,7 @@ impl Ranges {
     /// Retires all that a checkpoint may hold of this snapshot.
     pub fn retire_in(&self, checkpoint: &mut Checkpoint) {
         checkpoint.retire(MAIN.into());
+        checkpoint.retire(OF.into());
         (0..self.ranges.len()).for_each(|number| checkpoint.retire(partition(number)));
     }
 }
@@ -178,6 +207,7 @@ fn unreadable(partition: &str) -> Error {
 mod tests {
     use super::{RANGES, Ranges, split};
     use proptest::prelude::*;
+    use uuid::Uuid;
     use weir_sdk::{Checkpoint, Partition};
 
     #[test]
@@ -206,6 +236,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_read_of_one_table_says_nothing_about_another() {
+        let (one, another) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let mut ranges = Ranges::begin(7);
+        let mut saved = ranges.checkpoint();
+        // As it was kept by those who knew one table only.
+        let mut former = Ranges::read(&saved).unwrap().unwrap();
+        former.read_table(another).unwrap();
+        ranges.read_table(one).unwrap();
+        saved.merge(ranges.checkpoint());
+        let mut resumed = Ranges::read(&saved).unwrap().unwrap();
+        assert!(resumed.checkpoint().is_empty(), "it is kept once");
+        resumed.read_table(one).unwrap();
+        let error = resumed.read_table(another).unwrap_err();
+        assert!(error.operator_advice().unwrap().contains("--to everything"), "{error:?}");
+    }
+
+    #[test]
     fn what_is_damaged_is_refused() {
         let sound = Ranges::begin(7).checkpoint();
         assert!(Ranges::read(&sound).unwrap().is_some());
@@ -213,6 +260,7 @@ mod tests {
         for (name, offset) in [
             ("snapshot", vec![9]),
             ("snapshot/3", vec![1, 0]),
+            ("snapshot/of", vec![1, 0]),
             ("snapshot/256", vec![1, 0, 0, 0, 0, 0, 0, 0, 0]),
         ] {
             let mut damaged = sound.clone();

@@ -135,6 +135,9 @@ async fn broken_off_it_goes_on_where_it_was() {
     }
     let (checkpoint, first) = (tail.checkpoint.clone(), events(&tail.seen));
     drop(tail);
+    let error =
+        place.open_with(place.config(), checkpoint.clone()).await.err().expect("it is of another table");
+    assert_eq!(error.to_string(), "the snapshot that is under way is of another table");
     let mut tail = place.open_with(config, checkpoint).await.unwrap();
     tail.caught_up(&place.server).await;
     let second = events(&tail.seen);
