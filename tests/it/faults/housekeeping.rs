@@ -17,7 +17,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const EVENTS: usize = 3_000;
 const TOPICS: [&str; 2] = ["kept-one", "kept-two"];
 const CREATE: &str = "CREATE TABLE orders_ks.outbox_passed (outbox text, consumer text, minute timestamp, \
-                      seconds frozen<map<int, frozen<tuple<bigint, bigint>>>>, looked_until timestamp static, \
+                      seconds frozen<map<int, frozen<tuple<bigint, bigint>>>>, begins boolean, looked_until timestamp static, \
                       unpassed frozen<list<timestamp>> static, PRIMARY KEY ((outbox, consumer), minute))";
 
 /// Two pipelines from one outbox to a topic each, which keep house together.

@@ -122,8 +122,8 @@ impl Housekeeping {
             let reason = "housekeeping has crashed and does nothing: restart the task, and please report it";
             self.degraded = Some(self.conditions.degraded(reason));
         }
-        for (minute, tally) in self.telling.take_told() {
-            reader.told(minute, &tally);
+        for (minute, word) in self.telling.take_told() {
+            reader.told(minute, &word.tally);
         }
     }
 }

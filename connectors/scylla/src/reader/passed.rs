@@ -18,6 +18,8 @@ use super::unsettled::Sum;
 pub struct Passed {
     /// The first minute that may still change. Of an earlier one that is not kept all was told, or not all is known.
     next: Minute,
+    /// The first minute that is told, until it is.
+    begun: Option<Minute>,
     moved: bool,
     minutes: BTreeMap<Minute, Kept>,
     /// Those whose partitions are of no use any more.
@@ -33,13 +35,14 @@ struct Kept {
 impl Passed {
     /// Nothing before `cut` is known, so the first minute to tell is the first whole one.
     pub fn begin_at(cut: Micros) -> Self {
-        Self { next: first_from(cut), moved: true, minutes: BTreeMap::new(), over: BTreeSet::new() }
+        let (minutes, over) = (BTreeMap::new(), BTreeSet::new());
+        Self { next: first_from(cut), begun: None, moved: true, minutes, over }
     }
 
     /// Goes on with what was saved.
     pub fn resume(saved: Tallies) -> Self {
-        let Tallies { next, minutes } = saved;
-        let mut passed = Self { next, moved: false, minutes: BTreeMap::new(), over: BTreeSet::new() };
+        let Tallies { next, begun, minutes } = saved;
+        let mut passed = Self { next, begun, moved: false, minutes: BTreeMap::new(), over: BTreeSet::new() };
         for (minute, (tally, is_whole)) in minutes {
             // A gap lies behind one that was not read to its end and never will be.
             if minute < next && !is_whole {
@@ -88,6 +91,7 @@ impl Passed {
         if is_told {
             self.minutes.remove(&minute);
             self.over.insert(minute);
+            self.moved |= self.begun.take_if(|begun| *begun == minute).is_some();
         }
     }
 
@@ -95,20 +99,25 @@ impl Passed {
     pub fn turn_back(&mut self, cut: Micros) {
         self.over.extend(self.minutes.split_off(&minute_at(cut)).into_keys());
         self.next = self.next.min(first_from(cut));
+        self.begun = self.begun.map(|begun| begun.min(self.next));
         self.moved = true;
     }
 
     /// Adds what changed since the last call.
     pub fn put(&mut self, checkpoint: &mut Checkpoint) {
         if std::mem::take(&mut self.moved) {
-            checkpoint.set(tallies::next(), tallies::put_next(self.next));
+            checkpoint.set(tallies::next(), tallies::put_next(self.next, self.begun));
         }
         for minute in std::mem::take(&mut self.over) {
             checkpoint.retire(tallies::of(minute));
         }
         for (minute, kept) in self.minutes.iter_mut().filter(|(_, kept)| kept.changed) {
             kept.changed = false;
-            let put = if *minute < self.next { tallies::put_whole } else { tallies::put_open };
+            let put = match *minute < self.next {
+                true if self.begun == Some(*minute) => tallies::put_first,
+                true => tallies::put_whole,
+                false => tallies::put_open,
+            };
             checkpoint.set(tallies::of(*minute), put(&kept.tally));
         }
     }
@@ -117,7 +126,7 @@ impl Passed {
 #[cfg(test)]
 mod tests {
     use super::Passed;
-    use crate::reader::tally::{Tally, begin_of};
+    use crate::reader::tally::{Tally, Word, begin_of};
     use crate::reader::token::tallies::Tallies;
     use weir_sdk::Checkpoint;
 
@@ -161,7 +170,25 @@ mod tests {
         passed.told(1, &tally(70, 8));
         let tallies = saved(&mut passed, &mut checkpoint);
         assert_eq!(tallies.minutes, [(1, (tally(71, 9), true))].into());
-        assert_eq!(Tallies::whole(&checkpoint).unwrap(), [(1, tally(71, 9))].into());
+        let word = Word { tally: tally(71, 9), begins: false };
+        assert_eq!(Tallies::whole(&checkpoint).unwrap(), [(1, word)].into());
+    }
+
+    #[test]
+    fn where_telling_began_is_told_once_and_over_restarts() {
+        let begin = Tallies { next: 3, begun: Some(3), ..Tallies::default() };
+        let (mut passed, mut checkpoint) = (Passed::resume(begin), Checkpoint::default());
+        passed.settled_before(begin_of(5));
+        let tallies = saved(&mut passed, &mut checkpoint);
+        let words = Tallies::whole(&checkpoint).unwrap().into_iter();
+        let begins: Vec<_> = words.map(|(minute, word)| (minute, word.begins)).collect();
+        assert_eq!(begins, [(3, true), (4, false)]);
+        let mut passed = Passed::resume(tallies);
+        passed.told(4, &Tally::default());
+        assert_eq!(saved(&mut passed, &mut checkpoint).begun, Some(3));
+        passed.told(3, &Tally::default());
+        let tallies = saved(&mut passed, &mut checkpoint);
+        assert_eq!((tallies.begun, tallies.minutes.len()), (None, 0));
     }
 
     #[test]

@@ -45,6 +45,15 @@ pub fn first_from(at: Micros) -> Minute {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally(BTreeMap<Bucket, Sum>);
 
+/// What a consumer tells of a whole minute.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Word {
+    /// What it emitted of it.
+    pub tally: Tally,
+    /// It tells nothing of the minutes before this one, since nobody counted then: not that it passed them over.
+    pub begins: bool,
+}
+
 impl Tally {
     /// Counts one more row.
     pub fn add(&mut self, second: Bucket, hash: u64) {

@@ -15,7 +15,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const LIMIT: Duration = Duration::from_secs(30);
 const CREATE: &str = "CREATE TABLE shop.outbox_passed (outbox text, consumer text, minute timestamp, \
-    seconds frozen<map<int, frozen<tuple<bigint, bigint>>>>, looked_until timestamp static, \
+    seconds frozen<map<int, frozen<tuple<bigint, bigint>>>>, begins boolean, looked_until timestamp static, \
     unpassed frozen<list<timestamp>> static, PRIMARY KEY ((outbox, consumer), minute))";
 
 impl Place {
@@ -228,7 +228,8 @@ async fn what_was_saved_and_not_told_is_told_after_a_restart() {
     let mut one = place.consumer("a/one", &config, saved).await;
     place.wait(4 * MINUTE);
     run_for(&mut [&mut one], 4 * SECOND).await;
-    assert_eq!(place.count("outbox").await, 30);
+    assert_eq!((place.count("outbox").await, one.conditions.reason()), (30, None));
+    assert!(one.gauge(names::HOUSEKEEPING_AGE) < 200.0, "it goes on where it was begun again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ pub enum Heard {
     All(Vec<Tally>),
     /// One of them has told nothing of it nor of later ones: its place in the list.
     WaitsFor(usize),
-    /// One of them has begun with this later minute: what was before it never was to pass.
+    /// One of them has begun, or begun to tell, with this later minute: what it has passed before nobody knows.
     BeginsWith(Minute),
 }
 
@@ -23,7 +23,8 @@ impl Heard {
         for (index, consumer) in consumers.iter().enumerate() {
             match ledger.told(consumer, minute).await? {
                 None => return Ok(Self::WaitsFor(index)),
-                Some((told, tally)) if told == minute => tallies.push(tally),
+                Some((told, word)) if told == minute => tallies.push(word.tally),
+                Some((later, word)) if word.begins => begin = begin.max(later),
                 // It was sent beyond this minute, and has passed nothing of it; or it is younger.
                 Some((later, _)) => match ledger.told(consumer, 0).await? {
                     Some((first, _)) if first < minute => tallies.push(Tally::default()),

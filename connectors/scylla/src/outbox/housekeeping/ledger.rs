@@ -16,16 +16,17 @@ use weir_sdk::{Error, ErrorKind};
 
 use super::config::HousekeepingConfig;
 use crate::reader::table::Table;
-use crate::reader::tally::{Minute, Tally, seconds};
+use crate::reader::tally::{Minute, Tally, Word, seconds};
 use crate::reader::unsettled::Sum;
 use crate::session::errors::{Classify, shape};
 use crate::session::own_table::{Column, OwnTable};
 
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 7] = [
     ("outbox", "text", "partition_key"),
     ("consumer", "text", "partition_key"),
     ("minute", "timestamp", "clustering"),
     ("seconds", "frozen<map<int, frozen<tuple<bigint, bigint>>>>", "regular"),
+    ("begins", "boolean", "regular"),
     ("looked_until", "timestamp", "static"),
     ("unpassed", "frozen<list<timestamp>>", "static"),
 ];
@@ -92,8 +93,8 @@ impl Ledger {
             prepared.set_is_idempotent(true);
             Ok::<_, Error>(prepared)
         };
-        let tell = format!("UPDATE {table} USING TTL ? SET seconds = ? {of} AND minute = ?");
-        let told = format!("SELECT minute, seconds FROM {table} {of} AND minute >= ? LIMIT 1");
+        let tell = format!("UPDATE {table} USING TTL ? SET seconds = ?, begins = ? {of} AND minute = ?");
+        let told = format!("SELECT minute, seconds, begins FROM {table} {of} AND minute >= ? LIMIT 1");
         let place = format!("SELECT looked_until, unpassed FROM {table} {of} LIMIT 1");
         let save = format!("UPDATE {table} USING TTL ? SET looked_until = ?, unpassed = ? {of}");
         let (tell, told) = (prepare(tell).await?, prepare(told).await?);
@@ -104,22 +105,25 @@ impl Ledger {
     }
 
     /// The consumer has passed this of this minute, and nothing else.
-    pub async fn tell(&self, consumer: &str, minute: Minute, tally: &Tally) -> Result<(), Error> {
-        let values = (self.ttl, put(minute, tally), &self.outbox, consumer, timestamp(minute));
+    pub async fn tell(&self, consumer: &str, minute: Minute, word: &Word) -> Result<(), Error> {
+        let seconds = put(minute, &word.tally);
+        let values = (self.ttl, seconds, word.begins, &self.outbox, consumer, timestamp(minute));
         let told = self.session.execute_unpaged(&self.tell, values).await;
         told.map(drop).map_err(|error| error.classify().context("tell what was passed"))
     }
 
     /// The first minute from here on that the consumer has told of, and what.
-    pub async fn told(&self, consumer: &str, from: Minute) -> Result<Option<(Minute, Tally)>, Error> {
+    pub async fn told(&self, consumer: &str, from: Minute) -> Result<Option<(Minute, Word)>, Error> {
+        type Row = (CqlTimestamp, Option<Seconds>, Option<bool>);
         let answer =
             self.session.execute_unpaged(&self.told, (&self.outbox, consumer, timestamp(from))).await;
         let answer = answer.map_err(|error| error.classify().context("read what was passed"))?;
         let rows = answer.into_rows_result().map_err(shape)?;
-        let row = rows.maybe_first_row::<(CqlTimestamp, Option<Seconds>)>().map_err(shape)?;
-        row.map(|(minute, seconds)| {
+        let row = rows.maybe_first_row::<Row>().map_err(shape)?;
+        row.map(|(minute, seconds, begins)| {
             let minute = minute_of(minute);
-            Ok((minute, get(minute, &seconds.unwrap_or_default())?))
+            let tally = get(minute, &seconds.unwrap_or_default())?;
+            Ok((minute, Word { tally, begins: begins.unwrap_or_default() }))
         })
         .transpose()
     }

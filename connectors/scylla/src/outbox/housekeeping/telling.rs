@@ -8,7 +8,7 @@ use weir_sdk::{Checkpoint, Commits, Conditions, Error, async_trait};
 
 use super::ledger::Ledger;
 use super::trouble::Trouble;
-use crate::reader::tally::{Minute, Tally};
+use crate::reader::tally::{Minute, Word};
 use crate::reader::token::tallies::Tallies;
 
 /// What is to be told, and what was.
@@ -20,13 +20,13 @@ pub struct Telling {
 
 #[derive(Debug, Default)]
 struct Lists {
-    waiting: BTreeMap<Minute, Tally>,
-    told: Vec<(Minute, Tally)>,
+    waiting: BTreeMap<Minute, Word>,
+    told: Vec<(Minute, Word)>,
 }
 
 impl Telling {
     /// These are saved, and wait to be told.
-    pub fn add(&self, whole: BTreeMap<Minute, Tally>) {
+    pub fn add(&self, whole: BTreeMap<Minute, Word>) {
         if !whole.is_empty() {
             self.lists().waiting.extend(whole);
             self.news.notify_one();
@@ -34,21 +34,21 @@ impl Telling {
     }
 
     /// What was told since the last call.
-    pub fn take_told(&self) -> Vec<(Minute, Tally)> {
+    pub fn take_told(&self) -> Vec<(Minute, Word)> {
         std::mem::take(&mut self.lists().told)
     }
 
-    fn first(&self) -> Option<(Minute, Tally)> {
-        self.lists().waiting.first_key_value().map(|(minute, tally)| (*minute, tally.clone()))
+    fn first(&self) -> Option<(Minute, Word)> {
+        self.lists().waiting.first_key_value().map(|(minute, word)| (*minute, word.clone()))
     }
 
-    fn done(&self, minute: Minute, tally: Tally) {
+    fn done(&self, minute: Minute, word: Word) {
         let mut lists = self.lists();
         // It may have been read again meanwhile, and then it is told again.
-        if lists.waiting.get(&minute) == Some(&tally) {
+        if lists.waiting.get(&minute) == Some(&word) {
             lists.waiting.remove(&minute);
         }
-        lists.told.push((minute, tally));
+        lists.told.push((minute, word));
     }
 
     fn lists(&self) -> MutexGuard<'_, Lists> {
@@ -68,13 +68,13 @@ impl Commits for Telling {
 pub async fn tell(consumer: String, ledger: Arc<Ledger>, telling: Arc<Telling>, conditions: Conditions) {
     let mut trouble = Trouble::new(conditions);
     loop {
-        let Some((minute, tally)) = telling.first() else {
+        let Some((minute, word)) = telling.first() else {
             telling.news.notified().await;
             continue;
         };
-        match ledger.tell(&consumer, minute, &tally).await {
+        match ledger.tell(&consumer, minute, &word).await {
             Ok(()) => {
-                telling.done(minute, tally);
+                telling.done(minute, word);
                 trouble.over();
             }
             Err(error) => trouble.wait(&error).await,
@@ -109,7 +109,7 @@ mod tests {
         telling.done(minute, first.clone());
         assert_eq!(telling.take_told(), [(1, first)]);
         let (minute, second) = telling.first().unwrap();
-        assert_eq!((minute, &second), (1, &tally(8)));
+        assert_eq!((minute, &second.tally), (1, &tally(8)));
         telling.done(minute, second);
         assert_eq!((telling.first(), telling.take_told().len()), (None, 1), "what may change is not told");
     }

@@ -143,9 +143,9 @@ impl Model {
 
     /// Writes down what is whole and saved; the reader hears of it, unless it crashes first.
     fn tell(&mut self) {
-        for (minute, tally) in Tallies::whole(&self.saved).unwrap() {
-            self.progress.told(minute, &tally);
-            self.told.insert(minute, tally);
+        for (minute, word) in Tallies::whole(&self.saved).unwrap() {
+            self.progress.told(minute, &word.tally);
+            self.told.insert(minute, word.tally);
         }
     }
 

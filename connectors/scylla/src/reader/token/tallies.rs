@@ -1,6 +1,6 @@
 //! The tallies that are not told yet, as partitions of the checkpoint.
 //!
-//! * `housekeeping`: the first minute that may still change
+//! * `housekeeping`: the first minute that may still change, and where telling began, until that is told
 //! * `housekeeping/N`: what was emitted of minute N, and whether that is all; retired once it is told
 //!
 //! Where a large checkpoint is saved in parts, that is by name: these before the position that covers them.
@@ -11,31 +11,40 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use weir_sdk::{Checkpoint, Error, Offset, Partition};
 
 use super::{VERSION, get_sums, put_sum, unreadable};
-use crate::reader::tally::{Minute, Tally, first_from, seconds};
+use crate::reader::tally::{Minute, Tally, Word, first_from, seconds};
 use crate::reader::token::Position;
 
 const NEXT: &str = "housekeeping";
 const OF: &str = "housekeeping/";
 const OPEN: u8 = 0;
 const WHOLE: u8 = 1;
+/// Whole, and the first one.
+const BEGIN: u8 = 2;
 
 /// What a checkpoint says of tallies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tallies {
     /// The first minute that may still change.
     pub next: Minute,
+    /// The first minute that is told, where the position is older; `None` once it was.
+    pub begun: Option<Minute>,
     /// Those that are not told yet, and whether they are whole.
     pub minutes: BTreeMap<Minute, (Tally, bool)>,
 }
 
 impl Position {
-    /// With tallies; what that changes in the checkpoint is added to it. What was emitted before they begin is not known,
-    /// so they begin behind it.
+    /// With tallies from the begin of this position on; what that changes in the checkpoint is added to it.
     pub fn tally(&mut self, checkpoint: &mut Checkpoint) {
-        let read = self.main.window.map_or(self.main.cut, |(to, _)| to);
-        let begin = || Tallies { next: first_from(read), ..Tallies::default() };
+        let begin = || Tallies { next: first_from(self.main.cut), ..Tallies::default() };
         let tallies = self.tallies.get_or_insert_with(begin);
-        checkpoint.set(next(), put_next(tallies.next));
+        checkpoint.set(next(), put_next(tallies.next, tallies.begun));
+    }
+
+    /// With tallies from here on, where nobody has tallied what was read so far.
+    pub fn tally_from_here(&mut self) {
+        let read = self.main.window.map_or(self.main.cut, |(to, _)| to);
+        let next = first_from(read);
+        self.tallies.get_or_insert_with(|| Tallies { next, begun: Some(next), ..Tallies::default() });
     }
 
     /// Without tallies; what that changes in the checkpoint is added to it.
@@ -60,18 +69,20 @@ impl Tallies {
     pub fn read(checkpoint: &Checkpoint) -> Result<Option<Self>, Error> {
         let partition = next();
         let Some(offset) = checkpoint.get(&partition) else { return Ok(None) };
-        let next = get_next(offset).ok_or_else(|| unreadable(&partition))?;
-        Ok(Some(Self { next, minutes: all(checkpoint)? }))
+        let (next, begun) = get_next(offset).ok_or_else(|| unreadable(&partition))?;
+        let minutes = all(checkpoint)?.into_iter();
+        let minutes = minutes.map(|(minute, (tally, state))| (minute, (tally, state != OPEN))).collect();
+        Ok(Some(Self { next, begun, minutes }))
     }
 
-    /// The whole tallies that are in this checkpoint.
+    /// What is to be told of whole minutes, as this checkpoint says.
     ///
     /// # Errors
-    /// `Config` when one is damaged or of another version.
-    pub fn whole(checkpoint: &Checkpoint) -> Result<BTreeMap<Minute, Tally>, Error> {
-        let whole =
-            |(minute, (tally, is_whole)): (Minute, (Tally, bool))| is_whole.then_some((minute, tally));
-        Ok(all(checkpoint)?.into_iter().filter_map(whole).collect())
+    /// `Config` when a tally is damaged or of another version.
+    pub fn whole(checkpoint: &Checkpoint) -> Result<BTreeMap<Minute, Word>, Error> {
+        let words = all(checkpoint)?.into_iter().filter(|(_, (_, state))| *state != OPEN);
+        let word = |(minute, (tally, state))| (minute, Word { tally, begins: state == BEGIN });
+        Ok(words.map(word).collect())
     }
 }
 
@@ -85,10 +96,11 @@ pub fn of(minute: Minute) -> Partition {
     format!("{OF}{minute}").into()
 }
 
-/// The first minute that may still change.
-pub fn put_next(minute: Minute) -> Offset {
+/// The first minute that may still change, and where telling began.
+pub fn put_next(next: Minute, begun: Option<Minute>) -> Offset {
     let mut bytes = BytesMut::from(&[VERSION][..]);
-    bytes.put_i64(minute);
+    bytes.put_i64(next);
+    begun.into_iter().for_each(|begun| bytes.put_i64(begun));
     bytes.freeze().into()
 }
 
@@ -102,13 +114,18 @@ pub fn put_whole(tally: &Tally) -> Offset {
     put(tally, WHOLE)
 }
 
+/// The same of the first one that is told.
+pub fn put_first(tally: &Tally) -> Offset {
+    put(tally, BEGIN)
+}
+
 fn put(tally: &Tally, state: u8) -> Offset {
     let mut bytes = BytesMut::from(&[VERSION, state][..]);
     tally.iter().for_each(|(second, sum)| put_sum(&mut bytes, second, sum));
     bytes.freeze().into()
 }
 
-fn all(checkpoint: &Checkpoint) -> Result<BTreeMap<Minute, (Tally, bool)>, Error> {
+fn all(checkpoint: &Checkpoint) -> Result<BTreeMap<Minute, (Tally, u8)>, Error> {
     let minutes = checkpoint.iter().filter_map(|(name, offset)| {
         let minute = name.as_str().strip_prefix(OF)?;
         Some((minute.parse(), name, offset?))
@@ -120,23 +137,20 @@ fn all(checkpoint: &Checkpoint) -> Result<BTreeMap<Minute, (Tally, bool)>, Error
     minutes.map(read).collect()
 }
 
-fn get_next(offset: &Offset) -> Option<Minute> {
+fn get_next(offset: &Offset) -> Option<(Minute, Option<Minute>)> {
     let mut bytes = versioned(offset)?;
     let next = bytes.try_get_i64().ok()?;
-    bytes.is_empty().then_some(next)
+    let begun = if bytes.is_empty() { None } else { Some(bytes.try_get_i64().ok()?) };
+    bytes.is_empty().then_some((next, begun))
 }
 
-fn get(minute: Minute, offset: &Offset) -> Option<(Tally, bool)> {
+fn get(minute: Minute, offset: &Offset) -> Option<(Tally, u8)> {
     let mut bytes = versioned(offset)?;
-    let is_whole = match bytes.try_get_u8().ok()? {
-        OPEN => false,
-        WHOLE => true,
-        _ => return None,
-    };
+    let state = bytes.try_get_u8().ok().filter(|state| [OPEN, WHOLE, BEGIN].contains(state))?;
     let mut sums = Vec::new();
     get_sums(&mut bytes, &mut sums)?;
     let is_of_minute = sums.iter().all(|(second, _)| seconds(minute).contains(second));
-    is_of_minute.then(|| (sums.into_iter().collect(), is_whole))
+    is_of_minute.then(|| (sums.into_iter().collect(), state))
 }
 
 fn versioned(offset: &Offset) -> Option<Bytes> {

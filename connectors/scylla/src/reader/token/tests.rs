@@ -23,8 +23,8 @@ fn written(position: &Position) -> Checkpoint {
         checkpoint.set(ids(*chunk), put_ids(rows));
     }
     checkpoint.set(sums(), put_sums(position.sums.clone()));
-    if let Some(Tallies { next, minutes }) = &position.tallies {
-        checkpoint.set(tallies::next(), tallies::put_next(*next));
+    if let Some(Tallies { next, begun, minutes }) = &position.tallies {
+        checkpoint.set(tallies::next(), tallies::put_next(*next, *begun));
         for (minute, (tally, is_whole)) in minutes {
             let put = if *is_whole { tallies::put_whole } else { tallies::put_open };
             checkpoint.set(tallies::of(*minute), put(tally));
@@ -44,7 +44,11 @@ fn any_tallies() -> impl Strategy<Value = Tallies> {
         };
         minutes.into_iter().map(minute).collect()
     });
-    (any::<i64>(), minutes).prop_map(|(next, minutes)| Tallies { next, minutes })
+    (any::<i64>(), any::<Option<i64>>(), minutes).prop_map(|(next, begun, minutes)| Tallies {
+        next,
+        begun,
+        minutes,
+    })
 }
 
 fn any_position() -> impl Strategy<Value = Position> {
@@ -115,8 +119,8 @@ fn nothing_is_none_and_a_checkpoint_without_its_head_is_refused() {
     assert!(error.to_string().contains("`log/ids/2`"), "{error}");
     assert!(error.operator_advice().is_some());
     let mut other = written(&position);
-    other.set(tallies::next(), tallies::put_next(7));
-    other.set(tallies::of(6), vec![1, 2]);
+    other.set(tallies::next(), tallies::put_next(7, None));
+    other.set(tallies::of(6), vec![1, 3]);
     let error = Position::read(&other).unwrap_err();
     assert!(error.to_string().contains("`housekeeping/6`"), "{error}");
 }
@@ -126,16 +130,14 @@ fn tallies_begin_behind_what_was_read_and_end_without_a_rest() {
     let main = Main { cut: 61_000_000, window: Some((119_000_000, 0)), ..Main::default() };
     let mut position = Position { main, ..Position::default() };
     let mut saved = written(&position);
+    position.tally_from_here();
     position.tally(&mut saved);
-    assert_eq!(
-        position.tallies.as_ref().unwrap().next,
-        2,
-        "an earlier run has read of the window what it has"
-    );
+    let begun = position.tallies.clone().unwrap();
+    assert_eq!((begun.next, begun.begun), (2, Some(2)), "an earlier run has read of the window what it has");
     saved.set(tallies::of(2), tallies::put_open(&[(120, Sum { rows: 1, hashes: 5 })].into_iter().collect()));
     let mut position = Position::read(&saved).unwrap().unwrap();
-    position.tally(&mut saved);
-    assert_eq!(position.tallies.as_ref().unwrap().next, 2, "they have begun");
+    position.tally_from_here();
+    assert_eq!(position.tallies.as_ref().unwrap().minutes.len(), 1, "they have begun");
     position.tally_no_more(&mut saved);
     assert_eq!((Position::read(&saved).unwrap().unwrap(), position.tallies.is_none()), (position, true));
 }
