@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test says what it ran against")]
 
 mod causes;
+mod changes;
 mod checkpoint;
 mod dev;
 mod dlq;
