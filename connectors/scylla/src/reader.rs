@@ -87,10 +87,11 @@ pub struct Reader {
     visit: Option<Visit>,
     /// What failed last, and has not succeeded since.
     trouble: Trouble,
-    /// `None` before the first look of this run.
+    /// By our own clock; `None` before the first look of this run.
     looked: Option<Instant>,
     /// The number of that look.
     looks: u64,
+    /// When, by our own clock.
     batched: Instant,
     figures: Figures,
     conditions: Conditions,
@@ -152,7 +153,7 @@ impl RowOrder {
 impl Reader {
     /// Goes on where `progress` is, and says in `context` how it goes.
     pub fn new(seat: Seat, progress: Progress, settings: Settings, context: &Context) -> Self {
-        let now = Instant::now();
+        let batched = seat.ours();
         let front = Front::new(&settings);
         let figures = Figures::new(context.metrics(), progress.safety());
         let conditions = context.conditions().clone();
@@ -166,7 +167,7 @@ impl Reader {
             trouble: Trouble::None,
             looked: None,
             looks: 0,
-            batched: now,
+            batched,
             figures,
             conditions,
             degraded: None,
@@ -254,7 +255,7 @@ impl Reader {
         if cluster.looks != self.looks {
             self.turn_back(&cluster);
             self.figures.skew.set(cluster.server.skew());
-            (self.looks, self.looked) = (cluster.looks, Some(Instant::now()));
+            (self.looks, self.looked) = (cluster.looks, Some(self.seat.ours()));
         }
         if self.visit.is_none() {
             self.open_visit(&mut cluster, &shared).await?;
@@ -269,7 +270,7 @@ impl Reader {
     /// A clock that was set back may have been so since the last look; how long ago that was, only this run knows.
     fn turn_back(&mut self, cluster: &Cluster) {
         let now = cluster.server.now().shown;
-        let unseen = self.looked.map_or(Micros::MAX, |looked| micros(looked.elapsed()));
+        let unseen = self.looked.map_or(Micros::MAX, |looked| micros(self.seat.ours() - looked));
         let oldest = cluster.oldest(now);
         if self.progress.turn_back(self.front.horizon(now), unseen, oldest) {
             (self.reading, self.visit) = (None, None);
@@ -329,8 +330,10 @@ impl Reader {
         let lingering =
             self.reading.as_ref().and_then(Queue::since).into_iter().chain(late).map(|since| since + LINGER);
         let look = self.reading.is_none().then(|| self.front.next_look());
-        let heartbeat = (self.trouble == Trouble::None).then_some(self.batched + HEARTBEAT);
-        let last = Instant::now() + HEARTBEAT;
+        let now = Instant::now();
+        let left = (self.batched + HEARTBEAT).saturating_duration_since(self.seat.ours());
+        let heartbeat = (self.trouble == Trouble::None).then_some(now + left);
+        let last = now + HEARTBEAT;
         lingering.chain(look).chain(heartbeat).fold(last, Instant::min)
     }
 }

@@ -128,7 +128,8 @@ impl Shared {
         let asked = Instant::now();
         let mut cluster = self.cluster.lock().await;
         cluster.failure.since(asked)?;
-        if cluster.looked.is_none_or(|(looked, _)| looked.elapsed() >= LOOK) {
+        let ours = self.ours();
+        if cluster.looked.is_none_or(|(looked, _)| ours >= looked + LOOK) {
             let now = match cluster.ask().await {
                 Ok(now) => now,
                 Err(error) => {
@@ -139,7 +140,7 @@ impl Shared {
             if cluster.looked.is_some_and(|(_, before)| now < before) {
                 self.clear();
             }
-            cluster.looked = Some((Instant::now(), now));
+            cluster.looked = Some((self.ours(), now));
             cluster.looks += 1;
         }
         Ok(cluster)
@@ -153,6 +154,11 @@ impl Shared {
     /// The server's time.
     pub fn now(&self) -> Now {
         self.time.now()
+    }
+
+    /// What our own clock shows, which only time moves.
+    pub fn ours(&self) -> Instant {
+        self.time.ours()
     }
 
     /// The windows that seats go by.

@@ -6,7 +6,7 @@ use weir_sdk::Checkpoint;
 
 use super::config::SnapshotMode;
 use crate::reader::config::{LogConfig, StartAt};
-use crate::reader::time::{Micros, micros};
+use crate::reader::time::{Micros, begin, bucket, micros};
 use crate::reader::token::{Main, Position};
 use crate::snapshot::ranges::Ranges;
 
@@ -68,10 +68,12 @@ impl Begin {
 
     /// The log only; never before the oldest row that can still be there.
     fn log(start: StartAt, now: Micros, oldest: Micros) -> Self {
+        // Seconds are visited as a whole: what else the first one holds would come too, but late and out of order.
+        let second_of = |time| begin(bucket(time)).max(oldest);
         let (cut, fresh) = match start {
             StartAt::Earliest => (oldest, Some(now)),
-            StartAt::Latest => (now.max(oldest), None),
-            StartAt::At(time) => (time.0.max(oldest), (time.0 <= oldest).then_some(now)),
+            StartAt::Latest => (second_of(now), None),
+            StartAt::At(time) => (second_of(time.0), (time.0 <= oldest).then_some(now)),
         };
         let main = Main { cut, fresh, ..Main::default() };
         let checkpoint = [main.put()].into_iter().collect();
@@ -122,6 +124,15 @@ mod tests {
             snapshot: Ranges::read(checkpoint).unwrap(),
             accepts_gap: true,
         }
+    }
+
+    #[test]
+    fn a_start_at_a_time_is_one_at_its_second_and_never_before_what_the_log_holds() {
+        let (now, oldest) = (NOW + 700_000, NOW - 3600 * SECOND + 1);
+        let cut = |start: &str| Begin::log(start.parse().unwrap(), now, oldest).position.main.cut;
+        assert_eq!(cut("latest"), NOW);
+        assert_eq!(cut("2023-11-14T22:13:19.9Z"), NOW - SECOND);
+        assert_eq!(cut("2001-01-01T00:00:00Z"), oldest);
     }
 
     #[test]

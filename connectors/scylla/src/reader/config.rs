@@ -39,9 +39,9 @@ pub enum StartAt {
     /// With the oldest row that the log holds.
     #[default]
     Earliest,
-    /// With what is written from now on.
+    /// With what is written from now on, to the second.
     Latest,
-    /// With what was written at this time.
+    /// With what was written at this time, to the second.
     At(Timestamp),
 }
 

@@ -21,7 +21,8 @@ impl Reader {
     /// Puts what has arrived into a batch, if it is time for one.
     pub(super) fn flush(&mut self, room: Room) -> Option<Batch> {
         let now = Instant::now();
-        let heartbeat = now >= self.batched + HEARTBEAT && self.trouble == Trouble::None;
+        let ours = self.seat.ours();
+        let heartbeat = ours >= self.batched + HEARTBEAT && self.trouble == Trouble::None;
         let ready = |queue: &Queue| {
             queue.is_done() || queue.fills(room) || queue.since().is_some_and(|since| now >= since + LINGER)
         };
@@ -36,7 +37,7 @@ impl Reader {
         if filling.records.is_empty() && !heartbeat {
             return None;
         }
-        self.batched = now;
+        self.batched = ours;
         self.figures.events.add(filling.records.len() as u64);
         self.bound_memory();
         Some(Batch { records: filling.records.into(), checkpoint: self.progress.checkpoint() })

@@ -47,6 +47,11 @@ impl Time {
         now.expect("it was asked when it was made, and the last answer stays")
     }
 
+    /// What our own clock shows, which only time moves.
+    pub fn ours(&self) -> Instant {
+        self.monotonic.now()
+    }
+
     fn clock(&self) -> MutexGuard<'_, ServerClock> {
         self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }

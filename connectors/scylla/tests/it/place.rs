@@ -8,6 +8,7 @@ use std::time::Duration;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 use weir_scylla::change::Changes;
@@ -16,12 +17,14 @@ use weir_scylla::outbox::Outbox;
 use weir_scylla::reader::clock::Monotonic;
 use weir_scylla::reader::open::Logs;
 use weir_scylla::reader::token::Position;
-use weir_scylla_dev::{Builder, ScyllaDev};
+use weir_scylla_dev::{Builder, Clock, ScyllaDev};
 use weir_sdk::metrics::Metrics;
 use weir_sdk::{Checkpoint, Conditions, Context, Error, Record, Room, Source, SourceFactory, Start, TaskId};
 
 /// No test waits longer for anything; what they wait for comes within two seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How much faster time passes than on the wall.
+const HASTE: u32 = 5;
 pub(crate) const ROOM: Room = Room { records: 1_000, bytes: 1 << 20 };
 
 pub(crate) struct Place {
@@ -29,6 +32,24 @@ pub(crate) struct Place {
     pub(crate) session: Arc<Session>,
     /// By how much the server's clock was set, in microseconds. What else moves it is time that passes.
     set: Arc<AtomicI64>,
+    /// Until it is dropped, time passes faster.
+    haste: JoinSet<()>,
+}
+
+/// For the server and for those who read from it, [`HASTE`] seconds pass in one.
+fn hasten(clock: Clock) -> JoinSet<()> {
+    const STEP: Duration = Duration::from_millis(5);
+    let mut haste = JoinSet::new();
+    haste.spawn(async move {
+        let mut before = Instant::now();
+        loop {
+            tokio::time::sleep(STEP).await;
+            let now = Instant::now();
+            clock.advance((now - before) * (HASTE - 1));
+            before = now;
+        }
+    });
+    haste
 }
 
 impl Place {
@@ -42,12 +63,20 @@ impl Place {
         let server = builder.start().await.unwrap();
         let builder = SessionBuilder::new().known_node(server.address().to_string());
         let session = Arc::new(Box::pin(builder.build()).await.unwrap());
-        let place = Self { server, session, set: Arc::default() };
+        let haste = hasten(server.clock());
+        let place = Self { server, session, set: Arc::default(), haste };
         let replication = "{'class': 'NetworkTopologyStrategy', 'replication_factor': 1}";
         place
             .run(&format!("CREATE KEYSPACE shop WITH replication = {replication} AND tablets = {tablets}"))
             .await;
         place.table("outbox", "{'enabled': true}").await;
+        place
+    }
+
+    /// Where time passes as it does on the wall.
+    pub(crate) async fn start_unhurried() -> Self {
+        let mut place = Self::start().await;
+        place.haste.abort_all();
         place
     }
 
@@ -93,6 +122,9 @@ impl Place {
             "session": {"contact_points": [self.server.address().to_string()], "request_timeout": "2s"},
             "keyspace": "shop",
             "table": "outbox",
+            // A fifth of it on the wall: a row that a busy machine writes as late as that is late.
+            "confidence": "1s",
+            "poll_interval": "20ms",
         })
     }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use weir_scylla::hub::Hub;
 use weir_scylla_dev::ScyllaDev;
-use weir_sdk::{ErrorKind, Room, SourceFactory};
+use weir_sdk::{Checkpoint, ErrorKind, Room, SourceFactory};
 
 use crate::late::{NOTICED, lates};
 use crate::place::{Place, ROOM, Tail};
@@ -34,8 +34,10 @@ impl Dice {
 async fn a_laggard_costs_the_others_nothing_and_comes_back() {
     let place = Place::start().await;
     let sources = place.sources(Hub::keeping(64 << 10));
-    let mut tails = seats(&place, &*sources, 3).await;
-    let mut laggard = tails.pop().unwrap();
+    let mut config = place.config();
+    config["confidence"] = "200ms".into();
+    let seat = async || place.seat_with(&*sources, config.clone(), Checkpoint::default()).await.unwrap();
+    let (mut tails, mut laggard) = (vec![seat().await, seat().await], seat().await);
     place.write_many(10, 0..1).await;
     laggard.until(10).await;
     let ahead = async |tails: &mut Vec<Tail>, records| {

@@ -79,7 +79,7 @@ async fn four_follow_live_events_and_their_late_rows_at_the_price_of_one() {
                     place.server.faults().delay_log_rows("shop", "outbox", 1, 2 * SECOND);
                 }
                 place.write(1, number).await;
-                sleep(Duration::from_millis(100)).await;
+                sleep(Duration::from_millis(40)).await;
             }
             place.server.faults().advance_clock(12 * SECOND);
             done.store(true, Ordering::Relaxed);

@@ -19,9 +19,8 @@ async fn sources_sinks_and_checkpoints_over_one_hub_share_a_session() {
     place.run(dead_letter::TABLE).await;
     place.run("CREATE TABLE shop.latest (k blob PRIMARY KEY, v blob)").await;
     let block = |table: &str, page_size: u32, more: Value| {
-        let mut config = place.config();
-        config["table"] = table.into();
-        config["session"]["page_size"] = page_size.into();
+        let session = json!({"contact_points": [place.server.address().to_string()], "page_size": page_size});
+        let mut config = json!({"session": session, "keyspace": "shop", "table": table});
         config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         config
     };
