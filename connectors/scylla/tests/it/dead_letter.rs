@@ -7,14 +7,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use uuid::Uuid;
-use weir_scylla::dead_letter::{DeadLetterSink, DeadLetterSource};
+use weir_scylla::hub::Hub;
 use weir_sdk::dead_letter::{DeadLetter, Facts, Id, Stage};
 use weir_sdk::metrics::Metrics;
 use weir_sdk::testing::contract::{self, Disturbance, SinkFixture, SourceFixture};
 use weir_sdk::testing::{RecordExt, numbered, record};
 use weir_sdk::{
-    Checkpoint, Context, Error, ErrorKind, Failed, Headers, Origin, Record, Records, Room, Sink, SinkFactory,
-    Source, SourceFactory, TaskId, Timestamp, WriteError, async_trait,
+    Checkpoint, Context, Error, ErrorKind, Failed, Headers, Origin, Record, Records, Room, Sink, Source,
+    TaskId, Timestamp, WriteError, async_trait,
 };
 
 use crate::place::Place;
@@ -44,15 +44,11 @@ impl Dead {
     }
 
     async fn sink(&self) -> Result<Arc<dyn Sink>, Error> {
-        sink().open(self.config().await, context()).await
+        weir_scylla::sinks(&Hub::default()).remove(0).open(self.config().await, context()).await
     }
 
     async fn source(&self, resume: Checkpoint) -> Result<Box<dyn Source>, Error> {
-<<<<<<< ours
         weir_scylla::sources(&Hub::default()).remove(2).open(self.config().await, resume, context()).await
-=======
-        source().open(self.config().await, resume, context()).await
->>>>>>> theirs
     }
 
     async fn bury(&self, letters: &[DeadLetter]) {
@@ -72,24 +68,12 @@ impl Dead {
     }
 
     async fn purge(&self, origins: Vec<Origin>) -> usize {
-<<<<<<< ours
         weir_scylla::sources(&Hub::default())
             .remove(2)
             .purge(self.config().await, origins, context())
             .await
             .unwrap()
-=======
-        source().purge(self.config().await, origins, context()).await.unwrap()
->>>>>>> theirs
     }
-}
-
-fn sink() -> Arc<dyn SinkFactory> {
-    weir_sdk::connector::sink(DeadLetterSink::default())
-}
-
-fn source() -> Arc<dyn SourceFactory> {
-    weir_sdk::connector::source(DeadLetterSource::default())
 }
 
 fn context() -> Context {
@@ -263,13 +247,8 @@ async fn the_source_keeps_its_contract() {
 fn the_factories_keep_their_contract() {
     let config =
         json!({"session": {"contact_points": ["127.0.0.1:9042"]}, "keyspace": "shop", "table": "dead"});
-<<<<<<< ours
     contract::sink_factory(&*weir_scylla::sinks(&Hub::default())[0], &config);
     contract::source_factory(&*weir_scylla::sources(&Hub::default())[2], &config);
-=======
-    contract::sink_factory(&*sink(), &config);
-    contract::source_factory(&*source(), &config);
->>>>>>> theirs
 }
 
 #[tokio::test(flavor = "multi_thread")]
