@@ -7,7 +7,7 @@ use weir_sdk::metrics::{Gauge, Metrics, names};
 use weir_sdk::{Conditions, Degraded};
 
 use super::verdict::Unpassed;
-use crate::reader::tally::{Minute, Tally, seconds};
+use crate::reader::tally::{Minute, Tally, minute, seconds};
 use crate::reader::time::Bucket;
 
 /// What was found, by minute.
@@ -91,23 +91,24 @@ impl Reports {
     }
 
     fn tell(&mut self) {
-        let all = || self.found.values().flat_map(|report| &report.unpassed);
+        let all: Vec<_> = self.found.values().flat_map(|report| report.unpassed.iter().cloned()).collect();
         let mut rows: BTreeMap<Bucket, u64> = BTreeMap::new();
-        for unpassed in all() {
+        for unpassed in &all {
             let most = rows.entry(unpassed.second).or_default();
             *most = unpassed.rows.max(*most);
         }
         self.figure.set(rows.values().sum::<u64>() as f64);
-        self.degraded = all().next().map(|first| {
-            let consumer = &self.consumers[first.consumer];
-            let rows: u64 = all().filter(|it| it.consumer == first.consumer).map(|it| it.rows).sum();
-            let from = time(seconds(crate::reader::tally::minute(first.second)).start);
-            self.conditions.degraded(format!(
-                "{rows} rows of the outbox that {consumer} has not passed, the first written at {}: stop its host and \
-                 repeat what was written since, `weir offsets reset {consumer} FILE --to {from}`",
-                time(first.second)
-            ))
-        });
+        let each: Vec<_> = self
+            .by_consumer(&all)
+            .map(|(consumer, rows, first)| {
+                let (written, from) = (time(first.second), time(seconds(minute(first.second)).start));
+                format!(
+                    "{consumer} has not passed {rows} of the outbox's rows, the first written at {written}: stop its \
+                     host and repeat what came since, `weir offsets reset {consumer} FILE --to {from}`"
+                )
+            })
+            .collect();
+        self.degraded = (!each.is_empty()).then(|| self.conditions.degraded(each.join("; ")));
     }
 }
 
@@ -141,10 +142,11 @@ mod tests {
         let figure = metrics.gauge(names::CDC_UNPASSED_ROWS);
         assert_eq!(figure.get() as u64, 8, "rows, whoever has not passed them");
         let reason = conditions.reason().unwrap();
-        assert!(reason.starts_with("4 rows of the outbox that orders/topic has not passed"), "{reason}");
+        assert!(reason.starts_with("orders/topic has not passed 4 of the outbox's rows"), "{reason}");
         assert!(reason.contains("written at 1970-01-01T00:02:05Z"), "{reason}");
+        assert!(reason.contains("; views/table has not passed 6 of the outbox's rows"), "{reason}");
         assert!(
-            reason.ends_with("`weir offsets reset orders/topic FILE --to 1970-01-01T00:02:00Z`"),
+            reason.contains("`weir offsets reset orders/topic FILE --to 1970-01-01T00:02:00Z`"),
             "{reason}"
         );
         assert!(reports.knows(2, &told) && !reports.knows(2, &[]) && !reports.knows(3, &told));
