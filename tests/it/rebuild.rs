@@ -294,7 +294,7 @@ fn one_that_is_not_finished_goes_on_as_it_was_begun_or_begins_again() {
 fn an_outage_parks_it_with_the_reason_and_a_stop_is_gone_on_from() {
     let mut shop = Shop::new();
     place(&shop.database, 40, 1);
-    shop.slow(60);
+    shop.slow(30);
     shop.edit("    rate_limit:", "    circuit_breaker: { open_for: 1s }\n    rate_limit:");
     let mut rebuilding = shop.rebuilding(&[]);
     until("some rows are there", LIMIT, || (shop.rows("order_read_model_rebuilt") >= 8).then_some(()));

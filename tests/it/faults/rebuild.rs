@@ -31,7 +31,7 @@ fn through_kills(shop: &Shop, seed: u64, table: &str, arguments: &[&str]) -> Dur
 fn a_rebuild_killed_again_and_again() {
     let shop = Shop::new();
     place(&shop.database, 40, 1);
-    shop.slow(120);
+    shop.slow(80);
     through_kills(&shop, 2, BESIDE, &[]);
     assert_eq!(shop.says_what_the_events_say(BESIDE), 80);
 

@@ -44,6 +44,17 @@ enum End {
     ByItself(Outcome),
 }
 
+/// Lets the task settle what it has read, and waits for its end.
+async fn settle(task: impl Future<Output = Outcome>, stopper: &Stopper, stop: &Stop) -> Outcome {
+    if !stop.is_requested() {
+        stopper.stop(DRAIN);
+    }
+    tokio::select! {
+        outcome = task => outcome,
+        never = stopper.follow(stop) => match never {},
+    }
+}
+
 impl Begun<'_> {
     /// Runs the task.
     ///
@@ -89,17 +100,10 @@ impl Begun<'_> {
                 end => end,
             }
         };
-        if !matches!(end, End::ByItself(_)) {
-            if !stop.is_requested() {
-                stopper.stop(DRAIN);
-            }
-            let outcome = tokio::select! {
-                outcome = task => outcome,
-                never = stopper.follow(stop) => match never {},
-            };
-            if let Outcome::Retired(_) = outcome {
-                end = End::ByItself(outcome);
-            }
+        if !matches!(end, End::ByItself(_))
+            && let retired @ Outcome::Retired(_) = settle(task, &stopper, stop).await
+        {
+            end = End::ByItself(retired);
         }
         drop(checkpoints);
         self.told(end, began)
@@ -139,17 +143,18 @@ impl Begun<'_> {
     /// What to do now.
     fn next(&self) -> String {
         let (pipeline, place) = (self.sink.pipeline, &self.state.place);
+        let data = "the same data directory";
         match self.state.phase {
             Phase::CaughtUp if place.is_named_in(&self.sink.sink_config()) => {
-                "start `weir run` again: its task goes on where this rebuild is".to_owned()
+                format!("start `weir run` again on {data}: its task goes on where this rebuild is")
             }
             Phase::CaughtUp => format!(
-                "set `{}: {}` at {} and start `weir run` again: its task goes on where this rebuild is",
+                "set `{}: {}` at {} and start `weir run` again on {data}: its task goes on where this rebuild is",
                 place.pointer.rsplit('/').next().unwrap_or_default(),
                 place.name,
                 pipeline.line(&self.sink.sink.sink, &place.pointer),
             ),
-            _ => format!("weir rebuild {} {} goes on where it is", self.sink.task, pipeline.path().display()),
+            _ => "the same command, without --anew, goes on where it is".to_owned(),
         }
     }
 

@@ -46,11 +46,11 @@ impl Progress {
             let rate = written as f64 / begun.elapsed().as_secs_f64();
             let position = at.position(checkpoints, &self.task).await.ok().flatten();
             let position = position.map(|position| position.words).unwrap_or_default();
-            let from = *at_first.get_or_insert(share);
             let place = match share {
                 share if share > 0.0 && share < 1.0 => {
-                    let left = left(begun.elapsed(), share, from);
-                    format!("{:.1} % of the table{left}", share * 100.0)
+                    // One that goes on does not begin with nothing.
+                    let (since, from) = *at_first.get_or_insert((Instant::now(), share));
+                    format!("{:.1} % of the table{}", share * 100.0, left(since.elapsed(), share, from))
                 }
                 _ => position,
             };
