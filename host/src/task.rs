@@ -103,10 +103,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The most records read but not settled: enough for every lane to have writes waiting, and a bound where records
+    /// The most records read but not settled: enough for every lane to have a write waiting, and a bound where records
     /// are so small that bytes are none.
     pub fn in_flight_records(&self) -> usize {
-        self.lanes * self.batch_records * 4
+        self.lanes * self.batch_records * 2
     }
 }
 
