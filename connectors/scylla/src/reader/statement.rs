@@ -170,12 +170,14 @@ impl Key {
     /// The decoder of the statement that later visits use: the rows of these operations, and no others.
     pub fn decode(counted: Operations) -> Decode<Self> {
         Arc::new(move |page| {
-            let rows = page.rows::<ColumnIterator<'_, '_>>().map_err(shape)?;
-            let rows = rows.map(|columns| Self::take(&mut columns.map_err(shape)?));
-            let wanted = |key: &Result<Self, _>| {
-                key.as_ref().map_or(true, |key| counted.has(key.operation) == Kept::Yes)
-            };
-            rows.filter(wanted).collect()
+            let mut keys = Vec::with_capacity(page.rows_num());
+            for columns in page.rows::<ColumnIterator<'_, '_>>().map_err(shape)? {
+                let key = Self::take(&mut columns.map_err(shape)?)?;
+                if counted.has(key.operation) == Kept::Yes {
+                    keys.push(key);
+                }
+            }
+            Ok(keys)
         })
     }
 }

@@ -137,7 +137,11 @@ impl Scan {
     fn rows(&self, page: &QueryRowsResult) -> Result<Vec<Found>, Error> {
         let mut texts = Texts::with_capacity((page.rows_num() * TEXT).min(PIECE));
         let rows = page.rows::<ColumnIterator<'_, '_>>().map_err(shape)?;
-        rows.map(|columns| self.found(columns.map_err(shape)?, &mut texts)).collect()
+        let mut found = Vec::with_capacity(page.rows_num());
+        for columns in rows {
+            found.push(self.found(columns.map_err(shape)?, &mut texts)?);
+        }
+        Ok(found)
     }
 
     fn found(&self, mut columns: ColumnIterator<'_, '_>, texts: &mut Texts) -> Result<Found, Error> {
