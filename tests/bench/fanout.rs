@@ -122,9 +122,9 @@ impl Asked {
 
     pub(crate) fn since(&self, before: &Self) -> Self {
         Self {
-            statements: self.statements - before.statements,
-            partitions: self.partitions - before.partitions,
-            millis: self.millis - before.millis,
+            statements: self.statements.saturating_sub(before.statements),
+            partitions: self.partitions.saturating_sub(before.partitions),
+            millis: self.millis.saturating_sub(before.millis),
         }
     }
 }
