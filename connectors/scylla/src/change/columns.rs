@@ -67,15 +67,16 @@ pub struct Valued {
 impl Columns {
     /// Those of this table.
     pub fn of(table: &Table) -> Self {
-        let (partition_key, clustering_key) =
-            (table.partition_key().to_vec(), table.clustering_key().to_vec());
-        let is_key = |name: &&str| partition_key.iter().chain(&clustering_key).any(|column| column == name);
+        let is_key = |name: &&str| table.primary_key().any(|column| column == *name);
         let kind = |name: &str| {
             let is_list = table.column(name).is_some_and(|cql| cql.starts_with("list<"));
             (name.to_owned(), Kind { is_static: table.is_static(name), is_list })
         };
-        let others = table.columns().filter(|name| !is_key(name)).map(kind).collect();
-        Self { partition_key, clustering_key, others }
+        Self {
+            partition_key: table.partition_key().to_vec(),
+            clustering_key: table.clustering_key().to_vec(),
+            others: table.columns().filter(|name| !is_key(name)).map(kind).collect(),
+        }
     }
 
     /// Has the table rows within its partitions?

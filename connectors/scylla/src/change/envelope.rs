@@ -6,8 +6,8 @@ use super::config::Format;
 use crate::reader::row::RowId;
 use crate::reader::time::Micros;
 
-/// What a value says beside what was written, about.
-const REST: usize = 512;
+/// What a record says beside names and what was written, about.
+const REST: usize = 400;
 
 /// Makes values.
 pub struct Envelope {
@@ -103,9 +103,13 @@ impl Envelope {
     /// How long a value is at most, and what else a record says, about.
     pub fn size(&self, change: &Change<'_>) -> usize {
         let Change { key, before, after, changed, elements, range, .. } = change;
-        let images = before.map_or(0, <[u8]>::len) + after.map_or(0, <[u8]>::len);
+        let images = before.iter().chain(after).map(|columns| key.len() + columns.len()).sum::<usize>();
         let bounds = range.iter().flatten().map(|bound| bound.columns.len()).sum::<usize>();
-        4 * key.len() + images + changed.len() + elements.len() + bounds + self.source.len() + REST
+        let names = match self.format {
+            Format::Json => self.names.len(),
+            Format::Debezium => self.source.len(),
+        };
+        2 * key.len() + images + changed.len() + elements.len() + bounds + names + REST
     }
 
     /// Appends the value.

@@ -97,6 +97,7 @@ impl Joiner {
         };
         Some(Content::Event(self.record(&change, piece)))
     }
+
     /// All texts of a record lie in one piece of memory: its value, its key, and the headers that are its own.
     fn record(&self, change: &Change<'_>, piece: &Piece) -> Record {
         let Change { kind, id, .. } = *change;

@@ -293,8 +293,8 @@ fn fixed_front(bytes: &[u8]) -> Result<(i32, &[u8]), Error> {
 }
 
 fn unknown(of: impl std::fmt::Debug) -> Error {
-    Error::new(ErrorKind::Config, format!("values of the type {of:?} are not known"))
-        .advice("keep such a column in a table without CDC, or use a release that knows the type")
+    Error::new(ErrorKind::Bug, format!("values of the type {of:?} are not known"))
+        .advice("please report it; a table without such a column can be read")
 }
 
 #[cfg(test)]

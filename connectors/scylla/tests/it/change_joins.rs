@@ -17,7 +17,7 @@ use weir_sdk::{
 
 use crate::change::{IMAGES, ROWS};
 use crate::late::lates;
-use crate::place::{Place, ROOM, Tail, header, text};
+use crate::place::{Place, ROOM, header};
 use crate::topology::Layout;
 
 const PARTITIONS: i32 = 5;
