@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use weir_orders::{LoadOptions, PROJECTIONS};
 
 use crate::harness::{Database, Weir, task, until, written};
@@ -107,13 +107,17 @@ impl Shop {
         self.database.numbers("SELECT count(*) FROM orders_ks.event_store")[0].unsigned_abs()
     }
 
-    /// How many there are; none in a table that is not there.
-    pub(crate) fn rows(&self, table: &str) -> i64 {
+    fn has(&self, table: &str) -> bool {
         let tables =
             "SELECT count(*) FROM system_schema.tables WHERE keyspace_name = 'orders_ks' AND table_name = ";
-        match self.database.count(&format!("{tables}'{table}'")) {
-            0 => 0,
-            _ => self.database.count(&format!("SELECT count(*) FROM orders_ks.{table}")),
+        self.database.count(&format!("{tables}'{table}'")) > 0
+    }
+
+    /// How many there are; none in a table that is not there.
+    pub(crate) fn rows(&self, table: &str) -> i64 {
+        match self.has(table) {
+            true => self.database.count(&format!("SELECT count(*) FROM orders_ks.{table}")),
+            false => 0,
         }
     }
 
@@ -344,6 +348,20 @@ fn what_cannot_be_rebuilt_is_refused_with_what_to_do() {
     assert!(told.contains("a sink of the kind `redpanda` cannot be rebuilt"), "{told}");
     let told = other("redpanda-publishr", &[&publisher]);
     assert!(told.contains("did you mean"), "{told}");
+    let lines = shop.folder.path().join("lines.yaml");
+    let config = json!({
+        "session": {"contact_points": [shop.database.address()]}, "keyspace": "orders_ks", "table": "taken",
+        "events": {"*": {"upsert": {"order_id": "{key}"}}},
+    });
+    let pipeline = json!({
+        "name": "lines",
+        "source": {"connector": "file", "config": {"path": shop.folder.path().join("in.jsonl")}},
+        "sinks": [{"name": "list", "connector": "scylla-projection", "config": config}],
+    });
+    std::fs::write(&lines, pipeline.to_string()).unwrap();
+    let told = other("list", &[&lines]);
+    assert!(!shop.has("taken_rebuilt"), "nothing is made");
+    assert!(told.contains("a source of the kind `file` does not tell how far it is by time"), "{told}");
     let copy = shop.folder.path().join("copy.yaml");
     std::fs::write(&copy, PROJECTIONS.replace("name: order-projections", "name: copy")).unwrap();
     let told = other(SINK, &[&shop.file(), &copy]);

@@ -35,11 +35,12 @@ impl<'a> Begin<'a> {
     /// What the far sides answer; `Config` when it cannot be begun, or not gone on with, as asked.
     pub(super) async fn begin(self, registry: &Registry) -> Result<Option<Begun<'a>>, Error> {
         let configured = self.sink.to.place(&self.sink.sink_config())?;
+        self.source_will_do().await?;
         let mut state = match self.rebuild.state()? {
             Some(former) if !self.how.anew => self.goes_on(former)?,
             former => self.anew(former, configured).await?,
         };
-        self.check(&state.place).await?;
+        self.mapping_fits(&state.place).await?;
         if state.phase == Phase::Emptying {
             if state.way == Way::InPlace && !self.agreed(&state.place).await {
                 return Ok(None);
@@ -119,13 +120,17 @@ impl<'a> Begin<'a> {
         Ok(Place { name, ..configured })
     }
 
-    /// Before anything is emptied: the mapping fits the place, and the source can be asked for everything and for now.
-    async fn check(&self, place: &Place) -> Result<(), Error> {
-        let Sink { from, to, .. } = &self.sink;
-        let opened = to.open(place.put_in(self.sink.sink_config()), self.sink.context()).await?;
-        opened.close().await?;
+    /// Before anything is made: the source can be asked for everything, and for now.
+    async fn source_will_do(&self) -> Result<(), Error> {
+        let Sink { from, .. } = &self.sink;
         from.seek(self.sink.source_config(), To::Everything, self.sink.context()).await?;
         CaughtUp::of(&self.sink).now().await.map(drop)
+    }
+
+    /// Before anything is emptied.
+    async fn mapping_fits(&self, place: &Place) -> Result<(), Error> {
+        let config = place.put_in(self.sink.sink_config());
+        self.sink.to.open(config, self.sink.context()).await?.close().await
     }
 
     async fn agreed(&self, place: &Place) -> bool {

@@ -32,13 +32,21 @@ impl CaughtUp {
     /// # Errors
     /// `Config` when it does not.
     pub(super) async fn now(&self) -> Result<Timestamp, Error> {
-        let latest = self.source.seek(self.config.clone(), To::Latest, self.context.clone()).await?;
-        self.source.position(&latest.checkpoint)?.time.ok_or_else(|| {
-            let message = format!("a source of the kind `{}` does not tell how far it is by time", self.source.name());
-            Error::new(ErrorKind::Config, message).advice(
-                "nobody could tell when a rebuild has caught up: send the task itself back with `weir offsets reset`",
-            )
-        })
+        let latest = self.source.seek(self.config.clone(), To::Latest, self.context.clone()).await;
+        let latest = latest.map_err(|error| match error.kind() {
+            // It knows no such place.
+            ErrorKind::Config if error.problems().is_empty() => self.untold().caused_by(error),
+            _ => error,
+        })?;
+        self.source.position(&latest.checkpoint)?.time.ok_or_else(|| self.untold())
+    }
+
+    fn untold(&self) -> Error {
+        let message =
+            format!("a source of the kind `{}` does not tell how far it is by time", self.source.name());
+        Error::new(ErrorKind::Config, message).advice(
+            "nobody could tell when a rebuild has caught up: send the task itself back with `weir offsets reset`",
+        )
     }
 
     /// Where the rebuild is, by what is saved.
