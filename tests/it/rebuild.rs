@@ -55,23 +55,27 @@ impl Shop {
         Weir::run(&[&self.file()], &self.data(), &[("SCYLLA_NODES", self.database.address())])
     }
 
-    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+    fn command(&self, sink: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-        command.args(["rebuild", SINK]).arg(self.file()).arg("--data-dir").arg(self.data()).args(arguments);
+        command.args(["rebuild", sink]).arg(self.file()).arg("--data-dir").arg(self.data()).args(arguments);
         command.env("SCYLLA_NODES", self.database.address());
         command
     }
 
     /// The exit code, standard output and standard error of `weir rebuild order-read-model`.
     pub(crate) fn rebuild(&self, arguments: &[&str]) -> (i32, String, String) {
-        let output = self.command(arguments).output().unwrap();
+        self.rebuild_of(SINK, arguments)
+    }
+
+    fn rebuild_of(&self, sink: &str, arguments: &[&str]) -> (i32, String, String) {
+        let output = self.command(sink, arguments).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 
     /// The same as a process that goes on.
     pub(crate) fn rebuilding(&self, arguments: &[&str]) -> Weir {
-        Weir::start(&mut self.command(arguments))
+        Weir::start(&mut self.command(SINK, arguments))
     }
 
     /// A rebuild that is killed when it has filled some of the table, and not all; how many rows.
@@ -215,6 +219,13 @@ fn in_place_while_its_task_goes_on_writing() {
     assert!(told["next"].is_null(), "{told}");
     assert_eq!(projected(&shop.database), 80);
     assert_eq!(shop.rows("order_read_model"), 80);
+    // One whose rows move, so that what is deleted meanwhile must not come back.
+    shop.under_load(3, || {
+        let (code, out, err) = shop.rebuild_of("orders-by-status", &["--truncate", "--yes"]);
+        assert_eq!(code, 0, "{out}{err}");
+    });
+    assert_eq!(projected(&shop.database), 120);
+    assert_eq!(shop.rows("orders_by_status"), 120);
     assert_eq!(task(http, SINK)["state"], "RUNNING");
 }
 
