@@ -1,11 +1,13 @@
 //! Values that no table of the tests holds: the ends of their types, and bytes that are none.
 
 use bytes::BytesMut;
+use proptest::prelude::*;
 use scylla::deserialize::FrameSlice;
 use scylla::frame::response::result::{CollectionType, ColumnType, NativeType};
 use weir_sdk::ErrorKind;
 
 use super::put;
+use crate::projection::value::{Given, append};
 
 fn json(of: &ColumnType<'_>, bytes: &[u8]) -> String {
     let mut out = BytesMut::new();
@@ -74,4 +76,53 @@ fn bytes_that_are_no_value_of_their_type_are_an_error() {
     let of = ColumnType::Native(NativeType::Int);
     let error = put(&mut BytesMut::new(), &of, FrameSlice::new_borrowed(&[1, 2])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Bug);
+}
+
+/// What a projection makes of the JSON of a value.
+fn read_back(of: &ColumnType<'_>, bytes: &[u8]) -> Vec<u8> {
+    let json = json(of, bytes);
+    let text = serde_json::from_str::<String>(&json).unwrap_or(json);
+    let mut out = Vec::new();
+    append(&mut out, Given::Text(&text), of).unwrap();
+    out
+}
+
+fn simple() -> impl Strategy<Value = (NativeType, Vec<u8>)> {
+    const MILLIS: i64 = 253_402_300_799_000;
+    prop_oneof![
+        any::<i8>().prop_map(|it| (NativeType::TinyInt, it.to_be_bytes().to_vec())),
+        any::<i16>().prop_map(|it| (NativeType::SmallInt, it.to_be_bytes().to_vec())),
+        any::<i32>().prop_map(|it| (NativeType::Int, it.to_be_bytes().to_vec())),
+        any::<i64>().prop_map(|it| (NativeType::BigInt, it.to_be_bytes().to_vec())),
+        any::<f32>().prop_map(|it| (NativeType::Float, it.to_be_bytes().to_vec())),
+        any::<f64>().prop_map(|it| (NativeType::Double, it.to_be_bytes().to_vec())),
+        any::<bool>().prop_map(|it| (NativeType::Boolean, vec![u8::from(it)])),
+        any::<[u8; 16]>().prop_map(|it| (NativeType::Uuid, it.to_vec())),
+        (-MILLIS / 2..MILLIS).prop_map(|it| (NativeType::Timestamp, it.to_be_bytes().to_vec())),
+        (-700_000i32..2_900_000).prop_map(|days| {
+            (NativeType::Date, (days.cast_unsigned() ^ (1 << 31)).to_be_bytes().to_vec())
+        }),
+        (0i64..86_400_000_000_000).prop_map(|it| (NativeType::Time, it.to_be_bytes().to_vec())),
+        any::<[u8; 4]>().prop_map(|it| (NativeType::Inet, it.to_vec())),
+        any::<[u8; 16]>().prop_map(|it| (NativeType::Inet, it.to_vec())),
+        prop::collection::vec(any::<u8>(), 1..40).prop_map(|it| (NativeType::Blob, it)),
+        ".{1,20}".prop_map(|it| (NativeType::Text, it.into_bytes())),
+        any::<i64>().prop_map(|it| (NativeType::Varint, num_bigint::BigInt::from(it).to_signed_bytes_be())),
+        (any::<i64>(), -30i32..30).prop_map(|(unscaled, scale)| {
+            let digits = num_bigint::BigInt::from(unscaled).to_signed_bytes_be();
+            (NativeType::Decimal, [&scale.to_be_bytes()[..], &digits].concat())
+        }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_projection_reads_back_what_was_written((native, bytes) in simple(), items in 0usize..4) {
+        let of = ColumnType::Native(native);
+        prop_assert_eq!(&read_back(&of, &bytes), &bytes);
+        let item = [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], &bytes].concat();
+        let list = [&u32::try_from(items).unwrap().to_be_bytes()[..], &item.repeat(items)].concat();
+        let of = ColumnType::Collection { frozen: true, typ: CollectionType::List(Box::new(of)) };
+        prop_assert_eq!(read_back(&of, &list), list);
+    }
 }

@@ -1,7 +1,11 @@
 //! Lists, sets, maps, tuples and user-defined types from JSON.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use scylla::frame::response::result::{CollectionType, ColumnType};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{Given, Wanted};
 
@@ -15,61 +19,76 @@ pub(super) fn parts<'a, 't>(of: &'a CollectionType<'t>) -> impl Iterator<Item = 
     first.into_iter().chain(second).map(Box::as_ref)
 }
 
-/// Appends the serialized value of what is written as JSON.
+/// Appends the serialized value of what is written as JSON. What is inside is taken as it is written, so that a number
+/// keeps all its digits.
 pub(super) fn append(out: &mut Vec<u8>, json: &str, of: &ColumnType<'_>) -> Result<(), Wanted> {
-    let value: Value = serde_json::from_str(json).map_err(|_| "JSON")?;
-    inside(out, &value, of)
-}
-
-fn inside(out: &mut Vec<u8>, value: &Value, of: &ColumnType<'_>) -> Result<(), Wanted> {
-    match (of, value) {
-        (ColumnType::Collection { typ: CollectionType::List(of) | CollectionType::Set(of), .. }, value) => {
-            let items = value.as_array().ok_or("a JSON list")?;
+    match of {
+        ColumnType::Collection { typ: CollectionType::List(of) | CollectionType::Set(of), .. } => {
+            let items: Vec<&RawValue> = read(json, "a JSON list")?;
             count(out, items.len())?;
             items.iter().try_for_each(|item| sized(out, Some(item), of))
         }
-        (ColumnType::Collection { typ: CollectionType::Map(key, of), .. }, value) => {
-            let entries = value.as_object().ok_or("a JSON object")?;
+        ColumnType::Collection { typ: CollectionType::Map(key, of), .. } => {
+            let entries: BTreeMap<String, &RawValue> = read(json, "a JSON object")?;
             count(out, entries.len())?;
             entries.iter().try_for_each(|(name, value)| {
-                sized(out, Some(&Value::String(name.clone())), key)?;
+                behind_length(out, |out| super::append(out, Given::Text(name), key))?;
                 sized(out, Some(value), of)
             })
         }
-        (ColumnType::Tuple(parts), value) => {
-            let items = value.as_array().filter(|items| items.len() == parts.len());
-            let items = items.ok_or("a JSON list as long as the tuple")?;
+        ColumnType::Tuple(parts) => {
+            let items: Vec<&RawValue> = read(json, "a JSON list as long as the tuple")?;
+            if items.len() != parts.len() {
+                return Err("a JSON list as long as the tuple");
+            }
             items.iter().zip(parts).try_for_each(|(item, of)| sized(out, present(item), of))
         }
-        (ColumnType::UserDefinedType { definition, .. }, value) => {
-            let fields = value.as_object().ok_or("a JSON object")?;
+        ColumnType::UserDefinedType { definition, .. } => {
+            let fields: BTreeMap<String, &RawValue> = read(json, "a JSON object")?;
             let mut known = definition.field_types.iter();
-            known.try_for_each(|(name, of)| sized(out, fields.get(name.as_ref()).and_then(present), of))
+            let value = |name: &str| fields.get(name).copied().and_then(present);
+            known.try_for_each(|(name, of)| sized(out, value(name), of))
         }
-        (of, Value::String(text)) => super::append(out, Given::Text(text), of),
-        (of, value) => super::append(out, Given::Text(&value.to_string()), of),
+        _ => Err("supported type"),
     }
 }
 
+fn read<'j, T: Deserialize<'j>>(json: &'j str, wanted: Wanted) -> Result<T, Wanted> {
+    serde_json::from_str(json).map_err(|error| if error.is_data() { wanted } else { "JSON" })
+}
+
 /// Appends a value behind its length; nothing is a length of -1.
-fn sized(out: &mut Vec<u8>, value: Option<&Value>, of: &ColumnType<'_>) -> Result<(), Wanted> {
-    let Some(value) = value else {
+fn sized(out: &mut Vec<u8>, value: Option<&RawValue>, of: &ColumnType<'_>) -> Result<(), Wanted> {
+    let Some(json) = value.map(RawValue::get) else {
         out.extend_from_slice(&(-1_i32).to_be_bytes());
         return Ok(());
     };
-    if value.is_null() {
+    if json == "null" {
         return Err("a value, not null, inside a collection");
     }
+    behind_length(out, |out| {
+        if json.starts_with('"') {
+            super::append(out, Given::Text(&read::<Cow<'_, str>>(json, "text")?), of)
+        } else {
+            super::append(out, Given::Text(json), of)
+        }
+    })
+}
+
+fn behind_length(
+    out: &mut Vec<u8>,
+    append: impl FnOnce(&mut Vec<u8>) -> Result<(), Wanted>,
+) -> Result<(), Wanted> {
     let at = out.len();
     count(out, 0)?;
-    inside(out, value, of)?;
+    append(out)?;
     let length = i32::try_from(out.len() - at - 4).map_err(|_| "less than 2 GiB")?;
     out[at..at + 4].copy_from_slice(&length.to_be_bytes());
     Ok(())
 }
 
-fn present(value: &Value) -> Option<&Value> {
-    (!value.is_null()).then_some(value)
+fn present(value: &RawValue) -> Option<&RawValue> {
+    (value.get() != "null").then_some(value)
 }
 
 fn count(out: &mut Vec<u8>, count: usize) -> Result<(), Wanted> {
