@@ -1,4 +1,4 @@
-//! What the source costs on top of the driver: a backlog read through `poll`, against a bare loop over the same pages.
+//! What the sources cost on top of the driver: a backlog read through `poll`, against a bare loop over the same pages.
 //!
 //! The bare loop asks the same streams for the same columns, page by page with one page ahead, and looks at every
 //! value. Both alternate; the medians are compared. The development server serves both, in this process, so the ratio
@@ -40,19 +40,20 @@ fn main() {
         fill(&session, records).await;
         // So that all of it is a settled backlog.
         server.faults().advance_clock(Duration::from_secs(600));
-        let (mut bare, mut source) = (Vec::new(), Vec::new());
+        let (mut bare, mut sources) = (Vec::new(), [Vec::new(), Vec::new()]);
         for _ in 0..ROUNDS {
             bare.push(read_bare(&session, records).await);
-            source.push(read_source(&address, records).await);
+            for (source, times) in sources.iter_mut().enumerate() {
+                times.push(read_source(source, &address, records).await);
+            }
         }
-        let (bare, source) = (median(bare), median(source));
         let rate = |time: Duration| records as f64 / time.as_secs_f64();
-        println!(
-            "{records} records: bare {:.0}/s, source {:.0}/s, ratio {:.2}",
-            rate(bare),
-            rate(source),
-            bare.as_secs_f64() / source.as_secs_f64()
-        );
+        let bare = median(bare);
+        println!("{records} records: bare {:.0}/s", rate(bare));
+        for (name, times) in ["scylla-outbox", "scylla-cdc"].iter().zip(sources) {
+            let time = median(times);
+            println!("{name} {:.0}/s, ratio {:.2}", rate(time), bare.as_secs_f64() / time.as_secs_f64());
+        }
     });
 }
 
@@ -154,10 +155,10 @@ struct Row<'a> {
     payload: &'a str,
 }
 
-async fn read_source(address: &str, records: usize) -> Duration {
+async fn read_source(source: usize, address: &str, records: usize) -> Duration {
     let config = json!({"session": {"contact_points": [address], "page_size": PAGE}, "keyspace": "shop", "table": "outbox"});
     let task = TaskId { pipeline: "bench".into(), sink: "none".into() };
-    let factory = weir_scylla::sources(&Hub::default()).remove(0);
+    let factory = weir_scylla::sources(&Hub::default()).remove(source);
     let context = Context::new(task, Metrics::default());
     let mut source = factory.open(config, Checkpoint::default(), context).await.unwrap();
     let begun = Instant::now();
@@ -167,7 +168,8 @@ async fn read_source(address: &str, records: usize) -> Duration {
         seen += batch.records.len();
         bytes += batch.records.iter().map(|record| record.value.as_ref().unwrap().len()).sum::<usize>();
     }
-    assert_eq!((seen, bytes), (records, records * PAYLOAD));
+    assert_eq!(seen, records);
+    assert!(bytes >= records * PAYLOAD, "{bytes}");
     begun.elapsed()
 }
 

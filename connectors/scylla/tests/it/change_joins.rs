@@ -217,9 +217,9 @@ struct Fixture {
 }
 
 impl Fixture {
-    async fn start() -> Self {
+    async fn start(hub: Hub) -> Self {
         let place = Place::with_stock(ROWS, IMAGES).await;
-        let sources = place.changes(Hub::default());
+        let sources = place.changes(hub);
         let fixture = Self { place: Mutex::new(place), sources, written: Mutex::default() };
         fixture.write(0..72).await;
         fixture
@@ -243,6 +243,7 @@ impl SourceFixture for Fixture {
         let mut config = place.config();
         let more = json!({"table": "stock", "operations": ["delete"], "deletes": "tombstone"});
         config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        // A page ends within a change: its rows are two, the image before and the delete.
         config["session"]["page_size"] = json!(7);
         Ok(place.seat_with(&*self.sources, config, resume).await?.source)
     }
@@ -296,7 +297,26 @@ impl SourceFixture for Fixture {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_source_keeps_its_contract() {
-    let report = contract::source(&Fixture::start().await).await;
+    let report = contract::source(&Fixture::start(Hub::default()).await).await;
+    assert_eq!(report.skipped, ["a commit runs beside a poll"], "there is nothing to commit");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seat_beside_others_keeps_it_too() {
+    // A little is kept, so that the sources fall behind each other, in the middle of a change too, and meet again.
+    let fixture = Fixture::start(Hub::keeping(4 << 10)).await;
+    for sleepy in [Duration::ZERO, Duration::from_millis(300)] {
+        let mut beside = fixture.open(Checkpoint::default()).await.unwrap();
+        tokio::spawn(async move {
+            loop {
+                // Troubles are for those who are looked at.
+                let polled = beside.poll(ROOM).await;
+                let pause = if polled.is_err() { Duration::from_millis(50) } else { sleepy };
+                tokio::time::sleep(pause).await;
+            }
+        });
+    }
+    let report = contract::source(&fixture).await;
     assert_eq!(report.skipped, ["a commit runs beside a poll"], "there is nothing to commit");
 }
 
