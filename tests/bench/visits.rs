@@ -77,7 +77,8 @@ fn watch(
     written(&mut scylla)?;
     let topic = runtime.block_on(Topic::create(&broker.address, "visits"))?;
     let file = folder.path().join("visits.yaml");
-    let tried = Tried { source: vec![SELDOM.to_owned()], ..Tried::default() };
+    let mut tried = Tried::default();
+    tried.source.push(SELDOM.to_owned());
     std::fs::write(&file, pipeline(&scylla, &broker, &topic.name, &tried))?;
     let (before, end) = (Asked::of(&mut scylla)?, Instant::now() + Duration::from_secs(args.seconds));
     let mut weir = Process::weir(&file, &folder.path().join("data"))?;
