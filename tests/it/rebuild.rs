@@ -181,10 +181,13 @@ fn beside_the_table_in_use_and_then_in_its_place() {
     place(&shop.database, 20, 4);
     shop.edit("table: order_read_model\n", "table: order_read_model_rebuilt\n");
     let mut weir = shop.run();
-    let http = weir.http();
+    weir.http();
     weir.wait_log("that the task goes on where its rebuild is", |line| {
         (line["fields"]["message"] == "goes on where its rebuild is").then_some(())
     });
+    weir.kill();
+    let mut weir = shop.run();
+    let http = weir.http();
     shop.under_load(5, || assert!(shop.says_what_the_events_say("order_read_model_rebuilt") >= 120));
     assert_eq!(shop.says_what_the_events_say("order_read_model_rebuilt"), 160);
     let written = written(http, SINK) as u64;
