@@ -311,6 +311,13 @@ fn a_clock_set_back_is_followed_only_where_no_visit_would_find_what_it_stamps() 
     let mut progress = read_to(now, then);
     assert!(progress.turn_back(now, Micros::MAX, 5 * SECOND));
     assert_eq!(progress.cut(), 5 * SECOND, "after a restart nobody knows since when");
+    let mut position = Position { main: progress.main(), ..Position::default() };
+    position.tally(&mut Checkpoint::default());
+    let mut tallied = Progress::new(position, limits(1 << 20));
+    tallied.open(Window { from: 5 * SECOND, to: then }, Now::at(then));
+    tallied.close();
+    assert!(tallied.turn_back(now, 7 * SECOND, 0));
+    assert_eq!(tallied.cut(), 960 * SECOND, "what is told is told of whole minutes");
     let mut latest = read_to(now, now + SECOND / 10);
     assert!(
         !latest.turn_back(now - SECOND, Micros::MAX, 0),
