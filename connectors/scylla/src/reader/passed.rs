@@ -113,10 +113,12 @@ impl Passed {
         }
         for (minute, kept) in self.minutes.iter_mut().filter(|(_, kept)| kept.changed) {
             kept.changed = false;
-            let put = match *minute < self.next {
-                true if self.begun == Some(*minute) => tallies::put_first,
-                true => tallies::put_whole,
-                false => tallies::put_open,
+            let put = if *minute >= self.next {
+                tallies::put_open
+            } else if self.begun == Some(*minute) {
+                tallies::put_first
+            } else {
+                tallies::put_whole
             };
             checkpoint.set(tallies::of(*minute), put(&kept.tally));
         }

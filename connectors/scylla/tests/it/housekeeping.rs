@@ -271,6 +271,34 @@ async fn swept(place: &Place, change_streams: impl FnOnce()) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_consumer_was_sent_over_is_reported_until_the_log_forgets_it() {
+    let place = Place::kept().await;
+    let config = place.keeping(&["a/one"], true);
+    let mut one = place.consumer("a/one", &config, Checkpoint::default()).await;
+    place.write_many(2, 0..5).await;
+    until_seen(&mut [&mut one], 10).await;
+    place.wait(4 * MINUTE);
+    until(&mut [&mut one], "all are deleted", async |_| place.count("outbox").await == 0).await;
+    drop(one);
+    place.write_many(2, 5..8).await;
+    place.wait(2 * MINUTE);
+    let sources = place.sources(Hub::default());
+    let forward = sources.seek(config.clone(), To::Latest, context_of("a", "one")).await.unwrap();
+    let mut one = place.consumer("a/one", &config, forward.checkpoint).await;
+    place.wait(4 * MINUTE);
+    let reported = async |all: &[&mut Tail]| all[0].gauge(names::CDC_UNPASSED_ROWS) as u64 == 6;
+    until(&mut [&mut one], "what was gone over is found", reported).await;
+    for _ in 0..5 {
+        place.wait(6 * 60 * MINUTE);
+        one.caught_up(&place.server).await;
+    }
+    let forgotten = async |all: &[&mut Tail]| all[0].conditions.reason().is_none();
+    until(&mut [&mut one], "it can be repeated no more", forgotten).await;
+    assert_eq!((place.count("outbox").await, one.seen.len()), (6, 0), "nobody has deleted it");
+    assert_eq!(one.gauge(names::CDC_UNPASSED_ROWS) as u64, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_delete_it_only_reports_and_its_failures_are_told_and_stop_nobody() {
     let place = Place::kept().await;
     let config = place.keeping(&["a/one"], false);
