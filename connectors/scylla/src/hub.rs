@@ -28,8 +28,7 @@ use weir_sdk::Error;
 
 use crate::change::ChangeConfig;
 use crate::outbox::OutboxConfig;
-use crate::outbox::config::SnapshotMode;
-use crate::reader::config::StartAt;
+use crate::reader::config::{SnapshotMode, StartAt};
 use crate::reader::table::Table;
 use crate::session::{SessionConfig, connect};
 use shared::{Seat, Shared};

@@ -13,10 +13,11 @@
 //! * [`progress`], [`token`]: what was emitted, and the checkpoint that says so
 //! * [`passed`], [`tally`]: the same minute by minute, for housekeeping
 //! * [`table`], [`watch`]: what must be true of a table for its log to be read
-//! * [`config`], [`open`]: from what a source is told to its reader
+//! * [`config`], [`begin`], [`open`]: from what a source is told to its reader; [`words`]: where it is, for people
 //!
 //! What it asks the database for goes through the [`hub`](crate::hub), where readers of the same log find each other.
 
+pub mod begin;
 pub mod change;
 pub mod clock;
 pub mod config;
@@ -44,6 +45,7 @@ pub mod visit;
 pub mod visits;
 pub mod watch;
 pub mod window;
+pub mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +78,11 @@ pub(crate) const LOOK: Duration = Duration::from_secs(1);
 
 /// The header of a record that came out of order, because its row became readable late.
 pub const LATE: &str = "weir.late";
+
+/// Where the record was read: `stream:time:number`, the same however often it is read.
+pub const SOURCE_POSITION: &str = "source_position";
+/// The write time of the row in microseconds since 1970.
+pub const SOURCE_TIME: &str = "source_time_us";
 
 /// Reads one log.
 pub struct Reader {

@@ -9,10 +9,10 @@ use weir_sdk::{Header, HeaderName, Origin, Partition, Record, Timestamp};
 
 use super::config::{ChangeConfig, Deletes, KeyOf};
 use super::envelope::{Bound, Change, Envelope, Kind};
-use crate::outbox::record::{SOURCE_POSITION, SOURCE_TIME};
 use crate::reader::change::Piece;
 use crate::reader::progress::Kept;
 use crate::reader::statement::{Content, Operations, Row, Skip};
+use crate::reader::{SOURCE_POSITION, SOURCE_TIME};
 
 /// Makes records of the rows of a change.
 pub struct Joiner {

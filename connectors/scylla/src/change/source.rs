@@ -12,14 +12,12 @@ use super::envelope::Envelope;
 use super::join::Joiner;
 use super::piece;
 use crate::hub::Told;
-use crate::outbox::begin::{Begin, There};
-use crate::outbox::config::SnapshotMode;
-use crate::outbox::seek;
-use crate::reader::config::StartAt;
+use crate::reader::begin::{Begin, There};
+use crate::reader::config::{SnapshotMode, StartAt};
 use crate::reader::open::{Logs, Wanted};
 use crate::reader::table::Table;
 use crate::reader::token::Position;
-use crate::reader::{Reader, RowOrder};
+use crate::reader::{Reader, RowOrder, words};
 
 /// Reads the changes of a table from its CDC log.
 #[derive(Clone, Debug, Default)]
@@ -70,7 +68,7 @@ impl SourceConnector for Changes {
     }
 
     fn position(&self, checkpoint: &Checkpoint) -> Result<weir_sdk::Position, Error> {
-        seek::position(checkpoint)
+        words::position(checkpoint)
     }
 
     async fn seek(&self, config: ChangeConfig, to: To, context: Context) -> Result<Start, Error> {

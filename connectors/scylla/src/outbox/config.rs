@@ -7,7 +7,7 @@ use serde::Deserialize;
 use weir_sdk::config::{ByteSize, HumanDuration, Problem};
 
 use super::housekeeping::HousekeepingConfig;
-use crate::reader::config::{self, LogConfig, StartAt};
+use crate::reader::config::{self, LogConfig, SnapshotMode, StartAt};
 use crate::session::SessionConfig;
 
 /// Reads the events of an outbox table from its CDC log.
@@ -74,17 +74,6 @@ pub enum Preset {
     Weir,
     /// Those of Debezium's outbox table: `id`, `aggregatetype`, `aggregateid`, `type` and `payload`.
     Debezium,
-}
-
-/// Whether the rows that the table holds are read before its log, when there is no checkpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SnapshotMode {
-    /// Only the log is read.
-    #[default]
-    None,
-    /// They are read first, once, and then the log from before that began.
-    Initial,
 }
 
 /// A table that holds every event there ever was, also those that the outbox has forgotten. A row there has the write

@@ -17,12 +17,8 @@ use super::mapping::{Mapping, Role};
 use super::text::{Texts, whole};
 use crate::reader::statement::{Content, Decode, Key, Operations, Row, Skip};
 use crate::reader::time::{Micros, ticks_of};
+use crate::reader::{SOURCE_POSITION, SOURCE_TIME};
 use crate::session::errors::shape;
-
-/// Where the record was read: `stream:time:number`, the same however often it is read.
-pub const SOURCE_POSITION: &str = "source_position";
-/// The write time of the row in microseconds since 1970.
-pub const SOURCE_TIME: &str = "source_time_us";
 
 /// The operations that may bring an event.
 pub const COUNTED: Operations =

@@ -1,28 +1,10 @@
-//! What a checkpoint of the outbox says to the operator, and where a task may be sent.
+//! Where a task may be sent.
 
-use weir_sdk::{Checkpoint, Context, Error, SourceConnector as _, Start, Timestamp, To};
+use weir_sdk::{Checkpoint, Context, Error, SourceConnector as _, Start, To};
 
-use super::config::{OutboxConfig, SnapshotMode};
+use super::config::OutboxConfig;
 use super::source::Outbox;
-use crate::reader::config::StartAt;
-use crate::reader::token::Position;
-use crate::snapshot::ranges::Ranges;
-
-/// The checkpoint in words, with the time up to which the log was read.
-pub(crate) fn position(checkpoint: &Checkpoint) -> Result<weir_sdk::Position, Error> {
-    let Some(position) = Position::read(checkpoint)? else {
-        return Ok(weir_sdk::Position::of(checkpoint));
-    };
-    let time = Timestamp(position.main.cut);
-    let shown = jiff::Timestamp::from_microsecond(time.0).map(|time| format!("{time:.3}"));
-    let shown = shown.unwrap_or_else(|_| "the begin of time".to_owned());
-    let words = match Ranges::read(checkpoint)? {
-        Some(_) => format!("reading the table's rows, then its log from {shown} on"),
-        None if position.main.fresh.is_some() => format!("at the begin of the log, which is at {shown}"),
-        None => format!("read up to {shown}"),
-    };
-    Ok(weir_sdk::Position { words, time: Some(time) })
-}
+use crate::reader::config::{SnapshotMode, StartAt};
 
 /// The checkpoint of one who would begin there, whatever the configuration says of a start and of a snapshot.
 pub(super) async fn seek(

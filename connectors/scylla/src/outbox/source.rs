@@ -10,18 +10,18 @@ use weir_sdk::{
     Batch, Checkpoint, Commits, Context, Error, Room, Source, SourceConnector, Start, To, async_trait,
 };
 
-use super::begin::{Begin, There};
 use super::config::OutboxConfig;
 use super::housekeeping::Housekeeping;
 use super::mapping::Mapping;
 use super::{record, seek};
 use crate::hub::Told;
+use crate::reader::begin::{Begin, There};
 use crate::reader::open::{Logs, Wanted};
 use crate::reader::statement::KEY_COLUMNS;
 use crate::reader::table::{Table, refused};
 use crate::reader::time::micros;
 use crate::reader::token::Position;
-use crate::reader::{Reader, RowOrder};
+use crate::reader::{Reader, RowOrder, words};
 use crate::snapshot::Snapshot;
 use crate::snapshot::ranges::Ranges;
 use crate::snapshot::scan::Scan;
@@ -110,7 +110,7 @@ impl SourceConnector for Outbox {
     }
 
     fn position(&self, checkpoint: &Checkpoint) -> Result<weir_sdk::Position, Error> {
-        seek::position(checkpoint)
+        words::position(checkpoint)
     }
 
     async fn seek(&self, config: OutboxConfig, to: To, context: Context) -> Result<Start, Error> {

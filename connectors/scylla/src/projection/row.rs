@@ -11,7 +11,7 @@ use super::config::Version;
 use super::expression::Expression;
 use super::plan::Cell;
 use super::value::{self, Given};
-use crate::outbox::record::SOURCE_TIME;
+use crate::reader::SOURCE_TIME;
 
 /// A marker with what is bound to it, typed.
 #[derive(Debug)]

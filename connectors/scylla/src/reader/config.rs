@@ -56,6 +56,17 @@ impl StartAt {
     }
 }
 
+/// Whether the rows that the table holds are read before its log, when there is no checkpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SnapshotMode {
+    /// Only the log is read.
+    #[default]
+    None,
+    /// They are read first, once, and then the log from before that began.
+    Initial,
+}
+
 impl LogConfig {
     /// Problems that the types cannot express.
     pub fn problems(&self) -> Vec<Problem> {

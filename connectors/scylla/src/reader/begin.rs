@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use weir_sdk::Checkpoint;
 
-use super::config::SnapshotMode;
-use crate::reader::config::{LogConfig, StartAt};
-use crate::reader::time::{Micros, begin, bucket, micros};
-use crate::reader::token::{Main, Position};
+use super::config::{LogConfig, SnapshotMode, StartAt};
+use super::time::{Micros, begin, bucket, micros};
+use super::token::{Main, Position};
 use crate::snapshot::ranges::Ranges;
 
 /// Where to begin.
