@@ -53,7 +53,7 @@ impl Reader {
                 continue;
             }
             self.front.count();
-            // What is torn waits for a visit to find it whole, if one will come.
+            // What is torn is left to a visit, which may find it whole, if one will come.
             let left = matches!(row.content, Content::Torn(_)) && progress.visits(&row.id);
             let kept = if left { Kept::No } else { row.kept };
             match self.order {
@@ -81,7 +81,8 @@ impl Reader {
         };
         let progress = &mut self.progress;
         while let Some((_, row)) = queue.take_if(|row| filling.fits(row.size + MARK)) {
-            let wanted = wanted(&row, again, progress);
+            let left = matches!(row.content, Content::Torn(_)) && progress.visits_after(&row.id, *began);
+            let wanted = if left { Wanted::No } else { wanted(&row, again, progress) };
             if wanted == Wanted::No {
                 continue;
             }

@@ -241,6 +241,11 @@ impl Progress {
         self.visits.waits(row.bucket())
     }
 
+    /// Will another one come after a visit that began at `began`?
+    pub fn visits_after(&self, row: &RowId, began: Now) -> bool {
+        self.visits.again(row.bucket(), began)
+    }
+
     /// What is known of a second that is only a sum.
     pub fn sum(&self, second: Bucket) -> Option<Sum> {
         self.unsettled.sum(second)

@@ -84,6 +84,11 @@ impl Visits {
         self.waiting.range(..bucket(front)).map(|(second, next)| (*second, *next))
     }
 
+    /// Will this second be visited again after a visit that began at `began`?
+    pub fn again(&self, second: Bucket, began: Now) -> bool {
+        began.age(second) < self.last_age()
+    }
+
     /// A visit that began at `began` is over, late rows and all.
     pub fn visited(&mut self, runs: &[Range<Bucket>], began: Now) {
         for second in runs.iter().cloned().flatten() {

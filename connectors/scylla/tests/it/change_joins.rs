@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
+use uuid::Uuid;
 use weir_scylla::hub::Hub;
+use weir_scylla::reader::time::first_at;
 use weir_sdk::testing::contract::{self, Disturbance, SourceFixture};
 use weir_sdk::{
     Checkpoint, Error, ErrorKind, Headers, Origin, Record, Room, Source, SourceFactory, Timestamp,
@@ -16,7 +18,7 @@ use weir_sdk::{
 };
 
 use crate::change::{IMAGES, ROWS};
-use crate::late::lates;
+use crate::late::{NOTICED, lates};
 use crate::place::{Place, ROOM, header};
 use crate::topology::Layout;
 
@@ -133,6 +135,49 @@ async fn late_changes_come_whole_deletes_too() {
     assert_eq!(counts(&told["update"]), (json!(0), json!(100)));
     assert_eq!(counts(&told["delete"]), (json!(0), json!(null)));
     assert_eq!(tail.counted("cdc_late_rows_total"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_there_in_part_comes_once_all_of_it_is_there_or_at_the_last_visit() {
+    let place = Place::with_stock(ROWS, IMAGES).await;
+    place.run("INSERT INTO shop.stock (item, shop, count) VALUES ('nut', 1, 1)").await;
+    let mut tail = place.open_changes(json!({}), Checkpoint::default()).await;
+    tail.until(1).await;
+    let position = header(&tail.seen[0], "source_position").unwrap();
+    let stream = position.split(':').next().unwrap();
+    let time = Uuid::from_bytes(*first_at(place.server.clock().micros()).as_bytes());
+    // As one replica shows it that has only the first page.
+    let write = async |time: Uuid, number: i32, operation: i32, columns: &str, values: &str| {
+        place
+            .run(&format!(
+                "INSERT INTO shop.stock_scylla_cdc_log (\"cdc$stream_id\", \"cdc$time\", \"cdc$batch_seq_no\", \
+                 \"cdc$operation\", item, shop, count{columns}) VALUES (0x{stream}, {time}, {number}, {operation}, \
+                 'nut', 1, {values})"
+            ))
+            .await;
+    };
+    write(time, 0, 0, "", "1").await;
+    write(time, 1, 1, "", "2").await;
+    tail.caught_up(&place.server).await;
+    // The first visit finds it so too.
+    place.server.faults().advance_clock(Duration::from_secs(3));
+    tail.quiet(NOTICED).await;
+    assert_eq!(tail.seen.len(), 1, "{:?}", tail.seen);
+    write(time, 2, 9, ", \"cdc$end_of_batch\"", "2, true").await;
+    place.server.faults().advance_clock(Duration::from_secs(10));
+    tail.until(2).await;
+    assert_eq!(lates(&tail).len(), 1);
+    let value: Value = serde_json::from_slice(tail.seen[1].value.as_ref().unwrap()).unwrap();
+    assert_eq!((&value["before"]["count"], &value["after"]["count"]), (&json!(1), &json!(2)));
+    place.server.faults().advance_clock(Duration::from_secs(200));
+    tail.caught_up(&place.server).await;
+    assert_eq!(tail.seen.len(), 2, "once");
+    let time = Uuid::from_bytes(*first_at(place.server.clock().micros()).as_bytes());
+    write(time, 0, 1, "", "3").await;
+    place.server.faults().advance_clock(Duration::from_secs(200));
+    tail.until(3).await;
+    let value: Value = serde_json::from_slice(tail.seen[2].value.as_ref().unwrap()).unwrap();
+    assert_eq!((&value["changed"]["count"], &value["after"]), (&json!(3), &json!(null)), "better than never");
 }
 
 #[tokio::test(flavor = "multi_thread")]
