@@ -41,13 +41,13 @@ async fn a_clock_that_goes_far_forth_and_back_loses_nothing_over_a_restart_eithe
         if restarts {
             tail = place.open(tail.checkpoint.clone()).await;
         }
+        // In its order, or late if its second was known to be young when it was read too early.
         let begun = Instant::now();
         while !tail.payloads().contains(&payload(1, number)) {
             tail.poll(crate::place::ROOM).await.unwrap();
-            assert!(begun.elapsed() < 10 * NOTICED, "lost: {number}");
+            assert!(begun.elapsed() < 20 * SECOND, "lost: {number}");
         }
     }
-    assert_eq!(lates(&tail).len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -95,12 +95,11 @@ async fn a_table_that_forgets_nothing_is_read_in_the_place_of_the_outbox() {
     place.run("TRUNCATE shop.outbox").await;
     place.server.faults().advance_clock(Duration::from_secs(1_000));
     let mut tail = begin(&place, &config).await;
+    let position = source().position(&tail.checkpoint).unwrap();
+    assert!(position.words.starts_with("reading the table's rows"), "{}", position.words);
     for key in 0..KEYS {
         append(&place, key, 1).await;
     }
-    tail.until(KEYS as usize).await;
-    let position = source().position(&tail.checkpoint).unwrap();
-    assert!(position.words.starts_with("reading the table's rows"), "{}", position.words);
     tail.caught_up(&place.server).await;
     assert_eq!(events(&tail.seen).len(), 2 * KEYS as usize);
     let of_before = |tail: &Tail| -> Vec<_> {

@@ -25,7 +25,7 @@ impl Place {
     }
 
     async fn with_ledger(self) -> Self {
-        let place = self;
+        let place = self.unhurried();
         place.run(CREATE).await;
         // The log begins within a minute, and nobody can tell of all of that one.
         place.wait(MINUTE);

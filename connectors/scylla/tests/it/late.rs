@@ -32,10 +32,8 @@ pub(crate) fn lates(tail: &Tail) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_late_by_up_to_safety_arrive_once_each_marked_and_counted() {
-    let place = Place::start_unhurried().await;
-    let mut config = place.config();
-    config["confidence"] = "200ms".into();
-    let mut tail = place.open_with(config, Checkpoint::default()).await.unwrap();
+    let place = Place::start().await.unhurried();
+    let mut tail = place.open(Checkpoint::default()).await;
     place.write(1, 0).await;
     for (number, late) in [(1, 500), (2, 5_000), (3, 20_000), (4, 70_000), (5, 119_000)] {
         place.write_late(1, number, Duration::from_millis(late)).await;

@@ -33,7 +33,7 @@ pub(crate) struct Place {
     /// By how much the server's clock was set, in microseconds. What else moves it is time that passes.
     set: Arc<AtomicI64>,
     /// Until it is dropped, time passes faster.
-    haste: JoinSet<()>,
+    haste: Option<JoinSet<()>>,
 }
 
 /// For the server and for those who read from it, [`HASTE`] seconds pass in one.
@@ -63,7 +63,7 @@ impl Place {
         let server = builder.start().await.unwrap();
         let builder = SessionBuilder::new().known_node(server.address().to_string());
         let session = Arc::new(Box::pin(builder.build()).await.unwrap());
-        let haste = hasten(server.clock());
+        let haste = Some(hasten(server.clock()));
         let place = Self { server, session, set: Arc::default(), haste };
         let replication = "{'class': 'NetworkTopologyStrategy', 'replication_factor': 1}";
         place
@@ -73,11 +73,9 @@ impl Place {
         place
     }
 
-    /// Where time passes as it does on the wall.
-    pub(crate) async fn start_unhurried() -> Self {
-        let mut place = Self::start().await;
-        place.haste.abort_all();
-        place
+    /// Here time passes as it does on the wall.
+    pub(crate) fn unhurried(self) -> Self {
+        Self { haste: None, ..self }
     }
 
     pub(crate) async fn table(&self, name: &str, cdc: &str) {
@@ -118,14 +116,17 @@ impl Place {
     }
 
     pub(crate) fn config(&self) -> Value {
-        json!({
+        let mut config = json!({
             "session": {"contact_points": [self.server.address().to_string()], "request_timeout": "2s"},
             "keyspace": "shop",
             "table": "outbox",
+        });
+        if self.haste.is_some() {
             // A fifth of it on the wall: a row that a busy machine writes as late as that is late.
-            "confidence": "1s",
-            "poll_interval": "20ms",
-        })
+            config["confidence"] = "1s".into();
+            config["poll_interval"] = "20ms".into();
+        }
+        config
     }
 
     pub(crate) async fn open(&self, resume: Checkpoint) -> Tail {
