@@ -113,6 +113,18 @@ fn the_examples_of_the_documentation_are_good() {
 }
 
 #[test]
+fn the_pipeline_of_the_guide_to_changes_is_good() {
+    let page = std::fs::read_to_string(root().join("docs/scylla-cdc.md")).unwrap();
+    let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let example = example.replace("${env:SCYLLA_NODES}", "127.0.0.1:9042");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("changes.yaml");
+    std::fs::write(&file, example.replace("${env:REDPANDA_BROKERS}", "127.0.0.1:9092")).unwrap();
+    let output = weir(&["validate", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[test]
 fn a_file_that_is_not_there_is_a_problem_of_the_configuration() {
     let output = weir(&["validate", "tests/fixtures/none.yaml"]);
     assert_eq!(output.status.code(), Some(2));
