@@ -103,16 +103,16 @@ fn arrived(weir: &mut Process, topics: &[Topic], records: u64) -> anyhow::Result
 
 /// What the database was asked for, counted by itself.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
-    pub(crate) statements: u64,
-    pub(crate) partitions: u64,
+struct Asked {
+    statements: u64,
+    partitions: u64,
     /// CPU milliseconds of the database.
-    pub(crate) millis: u128,
+    millis: u128,
 }
 
 impl Asked {
     /// So far.
-    pub(crate) fn of(scylla: &mut Server) -> anyhow::Result<Self> {
+    fn of(scylla: &mut Server) -> anyhow::Result<Self> {
         Ok(Self {
             statements: scylla.statements()?,
             partitions: scylla.partitions_read()?,
@@ -120,7 +120,7 @@ impl Asked {
         })
     }
 
-    pub(crate) fn since(&self, before: &Self) -> Self {
+    fn since(&self, before: &Self) -> Self {
         Self {
             statements: self.statements.saturating_sub(before.statements),
             partitions: self.partitions.saturating_sub(before.partitions),

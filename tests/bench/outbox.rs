@@ -47,7 +47,7 @@ pub(crate) struct Tried {
     config: Vec<String>,
     /// A setting in the source's own block, such as `confidence: 500ms`.
     #[arg(long = "source", value_name = "SETTING")]
-    pub(crate) source: Vec<String>,
+    source: Vec<String>,
 }
 
 /// The servers, the backlog between them, and where files go.

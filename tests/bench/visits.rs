@@ -1,12 +1,10 @@
 //! What the visits after 1, 10 and 120 seconds cost: a backlog that is young enough to be visited, beside one that is not.
 //!
-//! Both are watched for the same time, until the last visit is over, so that what idleness costs is in both. The source looks
-//! for new rows seldom, or what it asks for while it is idle would be many times what visits ask for.
+//! Both are watched for the same time, until the last visit is over, so that what idleness costs is in both.
 
 use std::time::{Duration, Instant};
 
 use super::events::Outbox;
-use super::fanout::Asked;
 use super::outbox::{Tried, pipeline};
 use super::process::{Process, until};
 use super::report::say;
@@ -27,41 +25,38 @@ pub(crate) struct Args {
     vnodes: u16,
 }
 
-/// What one contestant spent while the backlog was copied, and after that.
-struct Watched {
-    copying: Spent,
-    after: Spent,
-}
-
+/// CPU time up to some moment, of `weir run` and of the database.
 #[derive(Clone, Copy)]
 struct Spent {
-    cpu: Duration,
-    asked: Asked,
+    weir: Duration,
+    database: Duration,
 }
 
-/// Visits ask the same however often the front looks.
-const SELDOM: &str = "poll_interval: 5s";
+/// What one contestant spent while the backlog was copied, and in all.
+struct Watched {
+    copying: Spent,
+    all: Spent,
+}
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say(format_args!("{} events, {} vnodes, each watched for {} s", args.events, args.vnodes, args.seconds));
     let old = watch(args, Server::aged_scylla(args.vnodes)?, Server::age)?;
     let young = watch(args, Server::scylla(args.vnodes)?, |_| Ok(()))?;
     let micros = |cpu: Duration| cpu.as_secs_f64() * 1e6 / args.events as f64;
-    for (name, Watched { copying, after }) in [("too old for visits", &old), ("visited", &young)] {
+    for (name, Watched { copying, all }) in [("too old for visits", &old), ("visited", &young)] {
         say(format_args!(
-            "{name:<18} CPU s per million: {:.2} while it is copied, {:.2} after that; asked for after that: {}",
-            micros(copying.cpu),
-            micros(after.cpu),
-            after.asked,
+            "{name:<18} CPU s per million: {:.2} while it is copied, {:.2} in all; database {:.2} in all",
+            micros(copying.weir),
+            micros(all.weir),
+            micros(all.database),
         ));
     }
-    let [all, less] = [&young, &old].map(|watched| watched.copying.cpu + watched.after.cpu);
-    let visits = all.saturating_sub(less);
+    let visits = young.all.weir.saturating_sub(old.all.weir);
     say(format_args!(
-        "visits: {:.2} CPU s per million, {:.1} % of it all; {}",
+        "visits: {:.2} CPU s per million, {:.1} % of it all; database {:.2}",
         micros(visits),
-        100.0 * visits.as_secs_f64() / all.as_secs_f64(),
-        young.after.asked.since(&old.after.asked),
+        100.0 * visits.as_secs_f64() / young.all.weir.as_secs_f64(),
+        micros(young.all.database.saturating_sub(old.all.database)),
     ));
     Ok(())
 }
@@ -77,19 +72,17 @@ fn watch(
     written(&mut scylla)?;
     let topic = runtime.block_on(Topic::create(&broker.address, "visits"))?;
     let file = folder.path().join("visits.yaml");
-    let mut tried = Tried::default();
-    tried.source.push(SELDOM.to_owned());
-    std::fs::write(&file, pipeline(&scylla, &broker, &topic.name, &tried))?;
-    let (before, end) = (Asked::of(&mut scylla)?, Instant::now() + Duration::from_secs(args.seconds));
+    std::fs::write(&file, pipeline(&scylla, &broker, &topic.name, &Tried::default()))?;
+    let (before, end) = (scylla.used()?.cpu, Instant::now() + Duration::from_secs(args.seconds));
     let mut weir = Process::weir(&file, &folder.path().join("data"))?;
+    let spent = |weir: &Process| {
+        anyhow::Ok(Spent { weir: weir.used()?.cpu, database: scylla.used()?.cpu.saturating_sub(before) })
+    };
     until("all records arrive", || {
         weir.still_runs()?;
         Ok((topic.count()? >= args.events).then_some(()))
     })?;
-    let (cpu, between) = (weir.used()?.cpu, Asked::of(&mut scylla)?);
+    let copying = spent(&weir)?;
     std::thread::sleep(end.saturating_duration_since(Instant::now()));
-    Ok(Watched {
-        copying: Spent { cpu, asked: between.since(&before) },
-        after: Spent { cpu: weir.used()?.cpu - cpu, asked: Asked::of(&mut scylla)?.since(&between) },
-    })
+    Ok(Watched { copying, all: spent(&weir)? })
 }
