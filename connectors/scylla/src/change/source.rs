@@ -15,9 +15,10 @@ use crate::hub::Told;
 use crate::reader::begin::{Begin, There};
 use crate::reader::config::{SnapshotMode, StartAt};
 use crate::reader::open::{Logs, Wanted};
-use crate::reader::table::Table;
+use crate::reader::table::{Table, refused};
 use crate::reader::token::Position;
 use crate::reader::{Reader, RowOrder, words};
+use crate::session::schema::quoted;
 
 /// Reads the changes of a table from its CDC log.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +49,7 @@ impl SourceConnector for Changes {
         context: Context,
     ) -> Result<Box<dyn Source>, Error> {
         let position = Position::read(&resume)?;
-        let log = self.logs.find(config.log()).await?;
+        let log = self.logs.find(config.log()).await.map_err(|error| absent(error, &config))?;
         let columns = checked(&config, &log.table)?;
         let has_rows = columns.has_rows();
         let seat = self.logs.seat(&log, Told::changes(&config), wanted(&config, columns)).await?;
@@ -98,6 +99,22 @@ impl Source for ChangeSource {
 
     async fn poll(&mut self, room: Room) -> Result<Option<Batch>, Error> {
         self.reader.batch(room).await.map(Some)
+    }
+}
+
+/// Of a table that is not there nobody knows what it should look like.
+fn absent(error: Error, config: &ChangeConfig) -> Error {
+    let table = quoted(&config.keyspace, &config.table);
+    let advice = format!(
+        "name a table that is there; where it has no log yet: ALTER TABLE {table} WITH cdc = {{'enabled': true}};"
+    );
+    let named = |problem: &Problem| match problem.pointer.as_str() {
+        "/table" => Problem::new("/table", problem.message.clone()).help(advice.clone()),
+        _ => problem.clone(),
+    };
+    match error.problems() {
+        [] => error,
+        problems => refused(problems.iter().map(named).collect()),
     }
 }
 

@@ -254,6 +254,18 @@ async fn images_that_are_wanted_must_be_kept_and_the_advice_makes_it_so() {
     open().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_not_there_is_not_advised_to_be_an_outbox() {
+    let place = Place::start().await;
+    let mut config = place.config();
+    config["table"] = "nowhere".into();
+    let opened = place.seat_with(&*place.changes(Hub::default()), config, Checkpoint::default()).await;
+    let error = opened.err().expect("it is refused");
+    let help = error.problems()[0].help.clone().unwrap();
+    assert_eq!(error.problems()[0].pointer, "/table");
+    assert!(help.starts_with("name a table that is there") && !help.contains("aggregate_id"), "{help}");
+}
+
 /// Rows that are deleted, each once: a tombstone is known beforehand, where its value would hold a time.
 struct Fixture {
     place: Mutex<Place>,
