@@ -13,13 +13,13 @@ use weir_scylla::hub::Hub;
 use weir_scylla::reader::time::first_at;
 use weir_sdk::testing::contract::{self, Disturbance, SourceFixture};
 use weir_sdk::{
-    Checkpoint, Error, ErrorKind, Headers, Origin, Record, Room, Source, SourceFactory, Timestamp,
+    Checkpoint, Error, ErrorKind, Headers, Origin, Record, Room, Source, SourceFactory, Timestamp, To,
     async_trait,
 };
 
 use crate::change::{IMAGES, ROWS};
 use crate::late::{NOTICED, lates};
-use crate::place::{Place, ROOM, header};
+use crate::place::{Place, ROOM, context_of, header};
 use crate::topology::Layout;
 
 const PARTITIONS: i32 = 5;
@@ -252,6 +252,29 @@ async fn images_that_are_wanted_must_be_kept_and_the_advice_makes_it_so() {
     assert!(help.contains("'ttl': 7200"), "{help}");
     place.run(help.trim_end_matches(';')).await;
     open().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_may_be_sent_to_a_place_in_the_log_and_says_where_it_is() {
+    let place = Place::with_stock(ROWS, IMAGES).await;
+    place.write_batches(0..1).await;
+    let mut config = place.config();
+    config["table"] = "stock".into();
+    let changes = place.changes(Hub::default());
+    // A time is good to the second: what else lies in its second comes as if it were late.
+    place.server.faults().advance_clock(Duration::from_secs(3));
+    let between = Timestamp(place.server.clock().micros());
+    place.write_batches(1..2).await;
+    place.server.faults().advance_clock(Duration::from_secs(3));
+    for (to, records) in [(To::Earliest, 30), (To::Everything, 30), (To::At(between), 15), (To::Latest, 0)] {
+        let begin = changes.seek(config.clone(), to, context_of("orders", "topic")).await.unwrap().checkpoint;
+        let mut tail = place.seat_with(&*changes, config.clone(), begin).await.unwrap();
+        tail.until(records).await;
+        tail.caught_up(&place.server).await;
+        assert_eq!(tail.seen.len(), records, "{to:?}");
+        let position = changes.position(&tail.checkpoint).unwrap();
+        assert!(position.words.starts_with("read up to 20"), "{}", position.words);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
