@@ -45,7 +45,9 @@ impl SourceConnector for Generator {
 
     async fn seek(&self, config: GeneratorConfig, to: To, _context: Context) -> Result<Start, Error> {
         match to {
-            To::Earliest | To::Everything => Ok(GeneratorSource::resume(&config, &Checkpoint::default())?.start()),
+            To::Earliest | To::Everything => {
+                Ok(GeneratorSource::resume(&config, &Checkpoint::default())?.start())
+            }
             To::Latest | To::At(_) => Err(begin_only(Self::NAME)),
         }
     }

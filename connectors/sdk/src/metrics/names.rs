@@ -106,8 +106,10 @@ pub const CDC_UNPASSED_ROWS: Name = (
 pub const HOUSEKEEPING_DELETED: Name =
     ("housekeeping_rows_deleted_total", "Rows of the outbox deleted because every consumer has passed them.");
 /// Gauge, seconds.
-pub const HOUSEKEEPING_AGE: Name =
-    ("housekeeping_age_seconds", "How old the first minute of the outbox is that housekeeping has not looked at.");
+pub const HOUSEKEEPING_AGE: Name = (
+    "housekeeping_age_seconds",
+    "How old the first minute of the outbox is that housekeeping has not looked at.",
+);
 /// Gauge.
 pub const TASK_IN_FLIGHT: Name = ("task_in_flight_records", "Records read but not yet settled.");
 /// Gauge, seconds.
