@@ -63,13 +63,15 @@ impl Hub {
         self.0.kept
     }
 
-    /// The session that this block describes; it is closed with the last who uses it.
+    /// The session that this block describes; it is closed with the last who uses it. One that has lost all its
+    /// connections is left to those who have it: the driver may wait ten seconds before it looks again, and whoever
+    /// opens something need not.
     ///
     /// # Errors
     /// As [`connect()`].
     pub async fn session(&self, config: &SessionConfig) -> Result<Arc<Session>, Error> {
         let key = SessionConfig { page_size: 0, ..config.clone() };
-        self.0.sessions.get(key, connect(config)).await
+        self.0.sessions.get(key, is_connected, connect(config)).await
     }
 
     /// A seat at the reader of this table; `make` makes the reader for the first one. Reading stops with the last one.
@@ -80,8 +82,12 @@ impl Hub {
     where
         F: Future<Output = Result<Arc<Shared>, Error>>,
     {
-        self.0.readers.get((told, table.clone()), make).await.map(Seat::take)
+        self.0.readers.get((told, table.clone()), |_| true, make).await.map(Seat::take)
     }
+}
+
+fn is_connected(session: &Session) -> bool {
+    session.get_cluster_state().get_nodes_info().iter().any(|node| node.is_connected())
 }
 
 /// What a source is told of its log. Those that are told the same share a reader.

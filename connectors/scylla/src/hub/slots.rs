@@ -19,16 +19,16 @@ struct Held<V> {
 }
 
 impl<K: PartialEq, V> Slots<K, V> {
-    /// The thing of this key; `make` makes it if nobody holds one. Whoever waits for one that is being made gets that
-    /// one, or the error of making it.
-    pub async fn get<F>(&self, key: K, make: F) -> Result<Arc<V>, Error>
+    /// The thing of this key; `make` makes it if nobody holds one that `is_fit`. Whoever waits for one that is being
+    /// made gets that one, or the error of making it.
+    pub async fn get<F>(&self, key: K, is_fit: impl Fn(&V) -> bool, make: F) -> Result<Arc<V>, Error>
     where
         F: Future<Output = Result<Arc<V>, Error>>,
     {
         let asked = Instant::now();
         let slot = self.slot(key);
         let mut held = slot.lock().await;
-        if let Some(thing) = held.thing.upgrade() {
+        if let Some(thing) = held.thing.upgrade().filter(|thing| is_fit(thing)) {
             return Ok(thing);
         }
         held.failure.since(asked)?;
@@ -72,6 +72,10 @@ mod tests {
     use std::time::Duration;
     use weir_sdk::{Error, ErrorKind};
 
+    fn any(_: &u32) -> bool {
+        true
+    }
+
     #[tokio::test(start_paused = true)]
     async fn one_is_made_for_all_who_ask_and_another_when_nobody_holds_it() {
         let slots = Slots::<&str, u32>::default();
@@ -79,10 +83,19 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(1)).await;
             Ok(Arc::new(number))
         };
-        let (a, b, c) =
-            tokio::join!(slots.get("x", make(1)), slots.get("x", make(2)), slots.get("y", make(3)));
-        assert_eq!((*a.unwrap(), *b.unwrap(), *c.unwrap()), (1, 1, 3));
-        assert_eq!(*slots.get("x", make(4)).await.unwrap(), 4);
+        let (a, b, c) = tokio::join!(
+            slots.get("x", any, make(1)),
+            slots.get("x", any, make(2)),
+            slots.get("y", any, make(3))
+        );
+        let a = a.unwrap();
+        assert_eq!((*a, *b.unwrap(), *c.unwrap()), (1, 1, 3));
+        let large = |number: &u32| *number > 1;
+        let new = slots.get("x", large, make(5)).await.unwrap();
+        assert_eq!((*a, *new), (1, 5), "one that is not fit is left to those who hold it");
+        assert_eq!(*slots.get("x", any, make(6)).await.unwrap(), 5);
+        drop(new);
+        assert_eq!(*slots.get("x", any, make(4)).await.unwrap(), 4);
         assert_eq!(format!("{slots:?}"), "Slots { held: 1 }", "`y` is forgotten");
     }
 
@@ -94,13 +107,13 @@ mod tests {
             Err::<Arc<u32>, _>(Error::new(ErrorKind::Unavailable, "nobody there"))
         };
         let begun = tokio::time::Instant::now();
-        let (a, b) = tokio::join!(slots.get("x", fail()), slots.get("x", fail()));
+        let (a, b) = tokio::join!(slots.get("x", any, fail()), slots.get("x", any, fail()));
         assert_eq!(
             (a.unwrap_err().kind(), b.unwrap_err().kind()),
             (ErrorKind::Unavailable, ErrorKind::Unavailable)
         );
         assert_eq!(begun.elapsed(), Duration::from_secs(5), "one waits for both");
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(*slots.get("x", async { Ok(Arc::new(7)) }).await.unwrap(), 7);
+        assert_eq!(*slots.get("x", any, async { Ok(Arc::new(7)) }).await.unwrap(), 7);
     }
 }
