@@ -168,11 +168,12 @@ async fn what_all_have_passed_is_deleted_and_a_row_that_nobody_has_passed_is_kep
         async |all: &[&mut Tail]| all[0].payloads().contains(&unseen) && all[0].conditions.reason().is_some();
     until(&mut [&mut one], "the other has not passed it yet", still).await;
     assert_eq!(place.count("outbox").await, 2);
-    let done =
-        async |all: &[&mut Tail]| all[0].conditions.reason().is_none() && place.count("outbox").await == 0;
+    let done = async |all: &[&mut Tail]| {
+        let told = all[0].conditions.reason().is_some() || all[0].gauge(names::CDC_UNPASSED_ROWS) > 0.0;
+        !told && place.count("outbox").await == 0
+    };
     until(&mut [&mut one, &mut two], "what both have passed now is deleted", done).await;
     assert!([&one, &two].into_iter().all(|all| all.payloads().contains(&unseen)), "each has passed it");
-    assert_eq!(one.gauge(names::CDC_UNPASSED_ROWS) as u64, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
