@@ -12,6 +12,8 @@ use super::sink::Sink;
 
 /// A now that is older than this is asked for again, once it is passed.
 const FRESH: Duration = Duration::from_secs(10);
+/// A source that goes by whole seconds calls the begin of this one now: what was written since counts too.
+const SECOND: i64 = 1_000_000;
 /// How often what is saved is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -66,7 +68,7 @@ impl CaughtUp {
     pub(super) async fn wait(&self, checkpoints: &dyn CheckpointStore, task: &TaskId) -> Result<(), Error> {
         loop {
             let now = match self.now().await {
-                Ok(now) => now,
+                Ok(Timestamp(now)) => Timestamp(now + SECOND),
                 // The task itself tells that its source is away.
                 Err(error) if matches!(decide(error.kind()), Decision::End(_)) => return Err(error),
                 Err(_) => {
