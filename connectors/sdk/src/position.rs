@@ -22,9 +22,9 @@ pub enum To {
     /// To the oldest record, with what the source holds beside its records before it: the rows of the table whose log it
     /// reads. Where there is nothing of the kind it is the same as the oldest record.
     Everything,
-    /// Behind the newest one.
+    /// Behind the newest one, or less than a second before: a source may go by whole seconds.
     Latest,
-    /// To the first record of this time or later.
+    /// To the first record of this time or later, likewise.
     At(Timestamp),
 }
 
