@@ -13,11 +13,26 @@ pub(crate) mod schema;
 pub(crate) mod validate;
 
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 
+use weir_host::config::{self, Lookup, PipelineConfig};
+use weir_host::registry::Registry;
 use weir_sdk::{Error, ErrorKind};
 
 use crate::exit::Exit;
 use crate::output;
+
+/// The pipelines of these files, or the report of all that is wrong with them and the exit that it means.
+pub(crate) fn load(
+    files: &[PathBuf],
+    registry: &Registry,
+    lookup: &dyn Lookup,
+) -> Result<Vec<PipelineConfig>, Exit> {
+    config::load(files, registry, lookup).map_err(|report| {
+        output::report(&report);
+        Exit::Configuration
+    })
+}
 
 /// A far side that does not do its part ends the command with its reason; the code tells a wrong configuration apart.
 ///

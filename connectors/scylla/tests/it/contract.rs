@@ -68,19 +68,11 @@ impl SourceFixture for Fixture {
     }
 
     async fn disturb(&self, how: Disturbance) -> bool {
-        let mut place = self.place.lock().await;
-        match how {
-            Disturbance::Down => place.server.stop().await,
-            Disturbance::Silent => place.server.faults().freeze(),
-            Disturbance::Flaky => return false,
-        }
-        true
+        self.place.lock().await.disturb(how).await
     }
 
     async fn restore(&self) {
-        let mut place = self.place.lock().await;
-        place.server.faults().thaw();
-        place.server.restart().await.unwrap();
+        self.place.lock().await.restore().await;
     }
 
     fn ages(&self) -> bool {

@@ -161,11 +161,11 @@ impl SinkFixture for Dead {
     }
 
     async fn disturb(&self, how: Disturbance) -> bool {
-        trouble(&self.place, how).await
+        self.place.lock().await.disturb(how).await
     }
 
     async fn restore(&self) {
-        calm(&self.place).await;
+        self.place.lock().await.restore().await;
     }
 
     fn patience(&self) -> Duration {
@@ -181,22 +181,6 @@ fn headers(pairs: Pairs) -> Headers {
     pairs.into_iter().map(header).collect()
 }
 
-async fn trouble(place: &Mutex<Place>, how: Disturbance) -> bool {
-    let mut place = place.lock().await;
-    match how {
-        Disturbance::Down => place.server.stop().await,
-        Disturbance::Silent => place.server.faults().freeze(),
-        Disturbance::Flaky => return false,
-    }
-    true
-}
-
-async fn calm(place: &Mutex<Place>) {
-    let mut place = place.lock().await;
-    place.server.faults().thaw();
-    place.server.restart().await.unwrap();
-}
-
 struct Kept(Dead);
 
 #[async_trait]
@@ -210,11 +194,11 @@ impl SourceFixture for Kept {
     }
 
     async fn disturb(&self, how: Disturbance) -> bool {
-        trouble(&self.0.place, how).await
+        self.0.place.lock().await.disturb(how).await
     }
 
     async fn restore(&self) {
-        calm(&self.0.place).await;
+        self.0.place.lock().await.restore().await;
     }
 
     fn patience(&self) -> Duration {

@@ -19,6 +19,7 @@ use weir_scylla::reader::open::Logs;
 use weir_scylla::reader::token::Position;
 use weir_scylla_dev::{Builder, Clock, ScyllaDev};
 use weir_sdk::metrics::Metrics;
+use weir_sdk::testing::contract::Disturbance;
 use weir_sdk::{Checkpoint, Conditions, Context, Error, Record, Room, Source, SourceFactory, Start, TaskId};
 
 /// No test waits longer for anything; what they wait for comes within two seconds.
@@ -215,6 +216,22 @@ impl Place {
             metrics,
             conditions,
         })
+    }
+
+    /// Makes trouble for a contract's test; `false` for a kind that the server does not make.
+    pub(crate) async fn disturb(&mut self, how: Disturbance) -> bool {
+        match how {
+            Disturbance::Down => self.server.stop().await,
+            Disturbance::Silent => self.server.faults().freeze(),
+            Disturbance::Flaky => return false,
+        }
+        true
+    }
+
+    /// Takes it back.
+    pub(crate) async fn restore(&mut self) {
+        self.server.faults().thaw();
+        self.server.restart().await.unwrap();
     }
 }
 

@@ -80,19 +80,11 @@ impl SinkFixture for Latest {
     }
 
     async fn disturb(&self, how: Disturbance) -> bool {
-        let mut place = self.0.lock().await;
-        match how {
-            Disturbance::Down => place.server.stop().await,
-            Disturbance::Silent => place.server.faults().freeze(),
-            Disturbance::Flaky => return false,
-        }
-        true
+        self.0.lock().await.disturb(how).await
     }
 
     async fn restore(&self) {
-        let mut place = self.0.lock().await;
-        place.server.faults().thaw();
-        place.server.restart().await.unwrap();
+        self.0.lock().await.restore().await;
     }
 
     fn patience(&self) -> Duration {

@@ -8,7 +8,7 @@ mod reset;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use weir_host::config::{self, Lookup, PipelineConfig};
+use weir_host::config::{Lookup, PipelineConfig};
 use weir_host::control::Target;
 use weir_host::registry::Registry;
 use weir_host::run;
@@ -16,6 +16,7 @@ use weir_host::stop::Stop;
 use weir_sdk::store::Saved;
 use weir_sdk::{CheckpointStore, Error, Position, SourceFactory, TaskId};
 
+use super::load;
 use crate::exit::Exit;
 use crate::output;
 
@@ -67,10 +68,7 @@ struct Place {
 
 impl Place {
     fn pipelines(&self, registry: &Registry, lookup: &dyn Lookup) -> Result<Vec<PipelineConfig>, Exit> {
-        config::load(&self.files, registry, lookup).map_err(|report| {
-            output::report(&report);
-            Exit::Configuration
-        })
+        load(&self.files, registry, lookup)
     }
 
     fn data_dir(&self) -> &Path {

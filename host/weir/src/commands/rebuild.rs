@@ -25,14 +25,14 @@ mod sink;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use weir_host::config::{self, Lookup};
+use weir_host::config::Lookup;
 use weir_host::rebuild::Rebuilds;
 use weir_host::registry::Registry;
 use weir_host::stop::Stop;
 
 use self::begin::Begin;
 use self::sink::Sink;
-use super::failed;
+use super::{failed, load};
 use crate::exit::Exit;
 use crate::output;
 
@@ -88,12 +88,9 @@ pub(crate) async fn run(
     lookup: &dyn Lookup,
     stop: Stop,
 ) -> anyhow::Result<Exit> {
-    let pipelines = match config::load(&args.files, registry, lookup) {
+    let pipelines = match load(&args.files, registry, lookup) {
         Ok(pipelines) => pipelines,
-        Err(report) => {
-            output::report(&report);
-            return Ok(Exit::Configuration);
-        }
+        Err(exit) => return Ok(exit),
     };
     let sink = match Sink::find(&pipelines, &args.sink, registry) {
         Ok(sink) => sink,

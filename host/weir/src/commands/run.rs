@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use weir_host::config::{self, Lookup, PipelineConfig, SinkConfig};
+use weir_host::config::{Lookup, PipelineConfig, SinkConfig};
 use weir_host::control::{Control, Target, Unknown};
 use weir_host::data_dir::DataDir;
 use weir_host::registry::Registry;
@@ -16,6 +16,7 @@ use weir_sdk::config::HumanDuration;
 use weir_sdk::{Error, ErrorKind, TaskId};
 
 use super::listener::ListenerArgs;
+use super::load;
 use crate::exit::Exit;
 use crate::output;
 
@@ -79,12 +80,9 @@ pub(crate) async fn run(
     lookup: &dyn Lookup,
     stop: Stop,
 ) -> anyhow::Result<Exit> {
-    let pipelines = match config::load(&args.files, registry, lookup) {
+    let pipelines = match load(&args.files, registry, lookup) {
         Ok(pipelines) => pipelines,
-        Err(report) => {
-            output::report(&report);
-            return Ok(Exit::Configuration);
-        }
+        Err(exit) => return Ok(exit),
     };
     if let Some(unknown) = unknown(&args.accept_gap, &pipelines) {
         output::complaint(&format!("--accept-gap: {}", unknown.message), &unknown.help);

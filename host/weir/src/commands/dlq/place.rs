@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use weir_host::config::{self, Lookup, PipelineConfig};
+use weir_host::config::{Lookup, PipelineConfig};
 use weir_host::registry::Registry;
 use weir_sdk::dead_letter::{DeadLetter, Id};
 use weir_sdk::metrics::Metrics;
 use weir_sdk::{Checkpoint, Context, Error, Origin, Room, SourceFactory, TaskId, Timestamp};
 
 use super::filter::Filter;
+use crate::commands::load;
 use crate::exit::Exit;
 use crate::output;
 
@@ -81,10 +82,7 @@ impl Place {
     }
 
     fn of_file(file: &PathBuf, registry: &Registry, lookup: &dyn Lookup) -> Result<Self, Exit> {
-        let pipelines = config::load(std::slice::from_ref(file), registry, lookup).map_err(|report| {
-            output::report(&report);
-            Exit::Configuration
-        })?;
+        let pipelines = load(std::slice::from_ref(file), registry, lookup)?;
         let refuse = |message: &str, help: &str| {
             output::complaint(&format!("{}: {message}", file.display()), help);
             Exit::Configuration
