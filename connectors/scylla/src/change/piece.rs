@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use scylla::deserialize::FrameSlice;
-use scylla::deserialize::row::ColumnIterator;
 use scylla::deserialize::value::{DeserializeValue as _, ListlikeIterator};
 use scylla::frame::response::result::{ColumnSpec, ColumnType};
 use scylla::response::query_result::QueryRowsResult;
@@ -18,6 +17,7 @@ use crate::reader::change::Piece;
 use crate::reader::row::{Place, RowId, StreamId};
 use crate::reader::statement::{Content, Decode, Operations, Row};
 use crate::session::errors::shape;
+use crate::session::page::{self, Cell, fixed};
 
 /// What a row takes as JSON, about.
 const TEXT: usize = 320;
@@ -39,14 +39,11 @@ pub fn decode(columns: Columns, counted: Operations) -> Decode<Row> {
 fn rows(page: &QueryRowsResult, columns: &Columns, counted: Operations) -> Result<Vec<Row>, Error> {
     let specs = page.column_specs();
     let plan = columns.plan(specs.as_slice())?;
-    let mut cells = Cells { plan, specs: specs.as_slice(), slices: Vec::with_capacity(specs.len()) };
     let mut text = BytesMut::with_capacity((page.rows_num() * TEXT).min(CHUNK));
     let mut rows = Vec::with_capacity(page.rows_num());
-    for columns in page.rows::<ColumnIterator<'_, '_>>().map_err(shape)? {
-        cells.slices.clear();
-        for column in columns.map_err(shape)? {
-            cells.slices.push(column.map_err(shape)?.slice);
-        }
+    let mut cells = page::Rows::of(page)?;
+    while let Some(slices) = cells.next()? {
+        let cells = Cells { plan: &plan, specs: specs.as_slice(), slices };
         let (id, piece) = (cells.id()?, cells.piece(&mut text)?);
         let kept = counted.has(piece.operation);
         rows.push(Row { id, kept, rank: 0, size: 0, content: Content::Piece(piece) });
@@ -56,9 +53,9 @@ fn rows(page: &QueryRowsResult, columns: &Columns, counted: Operations) -> Resul
 
 /// The columns of one row.
 struct Cells<'f> {
-    plan: Plan,
+    plan: &'f Plan,
     specs: &'f [ColumnSpec<'f>],
-    slices: Vec<Option<FrameSlice<'f>>>,
+    slices: &'f [Cell<'f>],
 }
 
 /// Tells of a column, if there is something to tell.
@@ -189,8 +186,7 @@ impl<'f> Cells<'f> {
     }
 
     fn fixed<const N: usize>(&self, at: usize) -> Result<[u8; N], Error> {
-        let bytes = self.slices[at].map(|slice| slice.as_slice()).unwrap_or_default();
-        bytes.try_into().map_err(shape)
+        fixed(self.slices.get(at))
     }
 }
 

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use scylla::deserialize::row::ColumnIterator;
 use scylla::response::query_result::QueryRowsResult;
 use scylla::value::CqlTimeuuid;
 use scylla_cdc::consumer::OperationType;
@@ -18,7 +17,7 @@ use super::text::{Texts, whole};
 use crate::reader::statement::{Content, Decode, Key, Operations, Row, Skip};
 use crate::reader::time::{Micros, ticks_of};
 use crate::reader::{SOURCE_POSITION, SOURCE_TIME};
-use crate::session::errors::shape;
+use crate::session::page::{self, Cell};
 
 /// The operations that may bring an event.
 pub const COUNTED: Operations =
@@ -44,22 +43,17 @@ impl Records {
     fn page(&self, page: &QueryRowsResult) -> Result<Vec<Row>, Error> {
         let mut texts = Texts::with_capacity((page.rows_num() * TEXT).min(PIECE));
         let mut rows = Vec::with_capacity(page.rows_num());
-        for columns in page.rows::<ColumnIterator<'_, '_>>().map_err(shape)? {
-            let mut columns = columns.map_err(shape)?;
-            let key = Key::take(&mut columns)?;
-            let (content, rank) = self.content(&key, columns, &mut texts)?;
+        let mut cells = page::Rows::of(page)?;
+        while let Some(cells) = cells.next()? {
+            let key = Key::of(cells)?;
+            let (content, rank) = self.content(&key, &cells[Key::COLUMNS..], &mut texts)?;
             let size = content.size();
             rows.push(Row { id: key.id, kept: COUNTED.has(key.operation), rank, size, content });
         }
         Ok(rows)
     }
 
-    fn content(
-        &self,
-        key: &Key,
-        columns: ColumnIterator<'_, '_>,
-        texts: &mut Texts,
-    ) -> Result<(Content, i64), Error> {
+    fn content(&self, key: &Key, cells: &[Cell<'_>], texts: &mut Texts) -> Result<(Content, i64), Error> {
         let missing = match OperationType::try_from(key.operation) {
             Ok(OperationType::RowInsert) => Skip::Incomplete,
             Ok(OperationType::RowUpdate) => Skip::Update,
@@ -76,7 +70,7 @@ impl Records {
             ) => return Ok((Content::Skipped(Skip::Delete), 0)),
             Err(_) => return Ok((Content::Skipped(Skip::Unknown), 0)),
         };
-        let Some(draft) = Draft::of(&self.mapping, columns, texts)? else {
+        let Some(draft) = Draft::of(&self.mapping, cells, texts) else {
             return Ok((Content::Skipped(missing), 0));
         };
         let (rank, position) = (draft.rank, texts.write(format_args!("{}", key.id)));
@@ -94,23 +88,18 @@ pub struct Draft {
 
 impl Draft {
     /// Reads the columns of a mapping; `None` when a required one is null.
-    pub fn of(
-        mapping: &Mapping,
-        columns: ColumnIterator<'_, '_>,
-        texts: &mut Texts,
-    ) -> Result<Option<Self>, Error> {
+    pub(crate) fn of(mapping: &Mapping, cells: &[Cell<'_>], texts: &mut Texts) -> Option<Self> {
         let headers = Vec::with_capacity(mapping.columns.len() + 2);
         let mut draft = Self { key: None, value: None, headers, rank: 0 };
-        for (mapped, column) in mapping.columns.iter().zip(columns) {
-            let slice = column.map_err(shape)?.slice;
+        for (mapped, cell) in mapping.columns.iter().zip(cells) {
             if matches!(mapped.role, Role::Rank) {
-                draft.rank = slice.and_then(|slice| rank(slice.as_slice())).unwrap_or(i64::MIN);
+                draft.rank = cell.and_then(|cell| rank(cell.as_slice())).unwrap_or(i64::MIN);
                 continue;
             }
-            let value = slice.and_then(|slice| texts.value(mapped.form, slice));
+            let value = cell.and_then(|cell| texts.value(mapped.form, cell));
             let Some(value) = value else {
                 if mapped.required {
-                    return Ok(None);
+                    return None;
                 }
                 continue;
             };
@@ -124,7 +113,7 @@ impl Draft {
                 }
             }
         }
-        Ok(Some(draft))
+        Some(draft)
     }
 
     /// The value of a header that it has.

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use scylla::client::session::Session;
-use scylla::deserialize::row::{ColumnIterator, RawColumn};
 use scylla::response::{PagingState, query_result::QueryRowsResult};
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::CqlTimeuuid;
-use weir_sdk::{Error, ErrorKind, Record};
+use weir_sdk::{Error, Record};
 
 use super::change::Piece;
 use super::progress::Kept;
 use super::row::{Place, RowId, StreamId};
 use crate::session::errors::{Classify, shape};
+use crate::session::page::{Cell, Rows, fixed};
 
 /// The columns that name a row, and what happened.
 pub const KEY_COLUMNS: &str = r#""cdc$stream_id", "cdc$time", "cdc$batch_seq_no", "cdc$operation""#;
@@ -158,12 +158,18 @@ pub struct Key {
 }
 
 impl Key {
-    /// Takes the key columns off the front of a row.
-    pub fn take(columns: &mut ColumnIterator<'_, '_>) -> Result<Self, Error> {
-        let stream = StreamId(fixed(columns.next())?);
-        let time = CqlTimeuuid::from_bytes(fixed(columns.next())?);
-        let seq = i32::from_be_bytes(fixed(columns.next())?);
-        let [operation] = fixed(columns.next())?;
+    /// How many columns it takes.
+    pub const COLUMNS: usize = 4;
+
+    /// Reads it off the front of a row.
+    ///
+    /// # Errors
+    /// `Bug` when they are not the [`KEY_COLUMNS`].
+    pub(crate) fn of(cells: &[Cell<'_>]) -> Result<Self, Error> {
+        let stream = StreamId(fixed(cells.first())?);
+        let time = CqlTimeuuid::from_bytes(fixed(cells.get(1))?);
+        let seq = i32::from_be_bytes(fixed(cells.get(2))?);
+        let [operation] = fixed(cells.get(3))?;
         Ok(Self { id: RowId { stream, place: Place { time, seq } }, operation: operation.cast_signed() })
     }
 
@@ -171,8 +177,9 @@ impl Key {
     pub fn decode(counted: Operations) -> Decode<Self> {
         Arc::new(move |page| {
             let mut keys = Vec::with_capacity(page.rows_num());
-            for columns in page.rows::<ColumnIterator<'_, '_>>().map_err(shape)? {
-                let key = Self::take(&mut columns.map_err(shape)?)?;
+            let mut rows = Rows::of(page)?;
+            while let Some(cells) = rows.next()? {
+                let key = Self::of(cells)?;
                 if counted.has(key.operation) == Kept::Yes {
                     keys.push(key);
                 }
@@ -203,17 +210,4 @@ impl Operations {
         let bit = 1_u16.checked_shl(operation.unsigned_abs().into()).unwrap_or(0);
         if self.0 & bit == 0 { Kept::No } else { Kept::Yes }
     }
-}
-
-fn fixed<const N: usize>(
-    column: Option<Result<RawColumn<'_, '_>, scylla::errors::DeserializationError>>,
-) -> Result<[u8; N], Error> {
-    let column = column.ok_or_else(|| misshapen("a column is missing"))?.map_err(shape)?;
-    let bytes = column.slice.map(|slice| slice.as_slice()).unwrap_or_default();
-    bytes.try_into().map_err(|_| misshapen(&format!("`{}` has {} bytes", column.spec.name(), bytes.len())))
-}
-
-fn misshapen(what: &str) -> Error {
-    Error::new(ErrorKind::Bug, format!("a row of the log has an unexpected shape: {what}"))
-        .advice("please report it with the version of ScyllaDB")
 }

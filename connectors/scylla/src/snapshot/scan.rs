@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use futures::stream::{BoxStream, Stream, StreamExt, iter, unfold};
 use scylla::client::session::Session;
-use scylla::deserialize::row::{ColumnIterator, RawColumn};
 use scylla::response::PagingState;
 use scylla::response::query_result::QueryRowsResult;
 use scylla::statement::prepared::PreparedStatement;
 use weir_sdk::config::Problem;
-use weir_sdk::{Error, ErrorKind, Partition, Record};
+use weir_sdk::{Error, Partition, Record};
 
 use crate::outbox::mapping::Mapping;
 use crate::outbox::record::Draft;
@@ -17,6 +16,7 @@ use crate::outbox::text::Texts;
 use crate::reader::table::{Table, refused};
 use crate::reader::time::Micros;
 use crate::session::errors::{Classify, shape};
+use crate::session::page::{Cell, Rows, fixed, misshapen};
 use crate::session::schema::quote;
 
 /// Ranges read at the same time: what waits is a page of each.
@@ -136,22 +136,23 @@ impl Scan {
 
     fn rows(&self, page: &QueryRowsResult) -> Result<Vec<Found>, Error> {
         let mut texts = Texts::with_capacity((page.rows_num() * TEXT).min(PIECE));
-        let rows = page.rows::<ColumnIterator<'_, '_>>().map_err(shape)?;
         let mut found = Vec::with_capacity(page.rows_num());
-        for columns in rows {
-            found.push(self.found(columns.map_err(shape)?, &mut texts)?);
+        let mut rows = Rows::of(page)?;
+        while let Some(cells) = rows.next()? {
+            found.push(self.found(cells, &mut texts)?);
         }
         Ok(found)
     }
 
-    fn found(&self, mut columns: ColumnIterator<'_, '_>, texts: &mut Texts) -> Result<Found, Error> {
-        let token = whole(columns.next())?.ok_or_else(|| misshapen("a row has no token"))?;
-        let written = whole(columns.next())?;
+    fn found(&self, cells: &[Cell<'_>], texts: &mut Texts) -> Result<Found, Error> {
+        let [token, written, columns @ ..] = cells else { return Err(misshapen("columns are missing")) };
+        let token = i64::from_be_bytes(fixed(Some(token))?);
+        let written = written.map(|_| fixed(Some(written))).transpose()?.map(i64::from_be_bytes);
         let found = |size, content| Ok(Found { token, size, content });
         if written.is_some_and(|written| written >= self.until) {
             return found(0, Content::Later);
         }
-        let (Some(written), Some(draft)) = (written, Draft::of(&self.mapping, columns, texts)?) else {
+        let (Some(written), Some(draft)) = (written, Draft::of(&self.mapping, columns, texts)) else {
             return found(0, Content::Incomplete);
         };
         let id = draft.get("event_id").map(|id| String::from_utf8_lossy(id)).unwrap_or_default();
@@ -171,18 +172,4 @@ fn written<'a>(table: &Table, mapping: &'a Mapping) -> Result<&'a str, Error> {
         let help = "a key has no time of writing; map `payload` to another column, or leave the snapshot out";
         refused(vec![Problem::new("/snapshot", message).help(help)])
     })
-}
-
-fn whole(
-    column: Option<Result<RawColumn<'_, '_>, scylla::errors::DeserializationError>>,
-) -> Result<Option<i64>, Error> {
-    let column = column.ok_or_else(|| misshapen("a column is missing"))?.map_err(shape)?;
-    let Some(slice) = column.slice else { return Ok(None) };
-    let bytes = slice.as_slice().try_into().map_err(|_| misshapen("a number does not have 8 bytes"))?;
-    Ok(Some(i64::from_be_bytes(bytes)))
-}
-
-fn misshapen(what: &str) -> Error {
-    Error::new(ErrorKind::Bug, format!("a row of the table has an unexpected shape: {what}"))
-        .advice("please report it with the version of ScyllaDB")
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use scylla::client::session::Session;
-use scylla::deserialize::row::ColumnIterator;
 use scylla::response::query_result::QueryRowsResult;
 use weir_sdk::Error;
 
@@ -18,7 +17,7 @@ use crate::reader::statement::{KEY_COLUMNS, Key, Statement};
 use crate::reader::table::Table;
 use crate::reader::tally::{Minute, Tally, seconds};
 use crate::reader::time::{Bucket, begin};
-use crate::session::errors::shape;
+use crate::session::page::Rows;
 use crate::session::schema::quote;
 
 /// Rows of a page.
@@ -64,20 +63,13 @@ impl Names {
 
 fn decode(page: &QueryRowsResult) -> Result<Vec<Named>, Error> {
     let mut rows = Vec::with_capacity(page.rows_num());
-    for columns in page.rows::<ColumnIterator<'_, '_>>().map_err(shape)? {
-        let mut columns = columns.map_err(shape)?;
-        let name = Key::take(&mut columns)?;
+    let mut cells = Rows::of(page)?;
+    while let Some(cells) = cells.next()? {
+        let name = Key::of(cells)?;
         if COUNTED.has(name.operation) == Kept::No {
             continue;
         }
-        let mut key = Some(Vec::new());
-        for column in columns {
-            let value = column.map_err(shape)?.slice.map(|slice| slice.to_bytes());
-            key = key.zip(value).map(|(mut key, value)| {
-                key.push(value);
-                key
-            });
-        }
+        let key = cells[Key::COLUMNS..].iter().map(|cell| cell.map(|cell| cell.to_bytes())).collect();
         rows.push(Named { id: name.id, key });
     }
     Ok(rows)
