@@ -9,13 +9,14 @@
 //!
 //! * [`slots`]: sessions and readers by what they are of; [`failure`]: one who failed, for all who waited
 //! * [`shared`]: what the seats of one reader share
-//! * [`windows`]: where seats meet; [`ring`], [`reads`]: what is kept for those who come later
+//! * [`windows`], [`visited`]: where seats meet; [`ring`], [`reads`]: what is kept for those who come later
 
 pub mod failure;
 pub mod reads;
 pub mod ring;
 pub mod shared;
 pub mod slots;
+pub mod visited;
 pub mod windows;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! ScyllaDB has no way to be told of new rows, and a row may become readable after rows that were written later. The
 //! reader therefore goes over the log twice. Its *front* reads all streams in common windows up to shortly before now,
-//! which is quick. *Visits* come back to what the front read, at growing ages, compare names, and fetch what is new.
+//! which is quick. *Visits* come back to what the front read, at growing ages, compare sums, and fetch what is new.
 //! So latency does not pay for the slowest write, and a late row is not lost.
 //!
 //! * [`time`], [`row`]: what a place in the log is
@@ -61,7 +61,8 @@ use queue::Queue;
 use slice::Slice;
 use statement::{Key, Row, Statement};
 use tally::{Minute, Tally};
-use time::{Micros, micros};
+use time::{Bucket, Micros, micros};
+use unsettled::Sum;
 use visit::{Stage, Visit};
 use weir_sdk::{Conditions, Degraded};
 
@@ -112,6 +113,8 @@ pub struct Log {
     pub rows: Arc<Statement<Row>>,
     /// Names only.
     pub names: Arc<Statement<Key>>,
+    /// The sums of names.
+    pub sums: Arc<Statement<(Bucket, Sum)>>,
 }
 
 /// How a log is read.
@@ -309,7 +312,7 @@ impl Reader {
     async fn open_visit(&mut self, cluster: &mut Cluster, shared: &Shared) -> Result<(), Error> {
         let now = cluster.server.now();
         let served = shared.visit(|visit| {
-            let runs = self.progress.served(&visit.runs, visit.names.began(), now);
+            let runs = self.progress.served(&visit.runs, visit.began(), now);
             (!runs.is_empty()).then_some(runs)
         });
         if let Some((visit, runs)) = served {
@@ -331,7 +334,7 @@ impl Reader {
 
     fn wake(&self) -> Instant {
         let late = match &self.visit {
-            Some(Visit { stage: Stage::Rows(queue, _), .. }) => queue.since(),
+            Some(Visit { stage: Stage::Rows(queue), .. }) => queue.since(),
             _ => None,
         };
         let lingering =
@@ -362,28 +365,9 @@ async fn receive(queue: &mut Option<Queue>) -> Result<(), Error> {
     }
 }
 
-/// Moves a visit by one page; from names to rows, and to its end.
 async fn advance(visit: &mut Option<Visit>, progress: &mut Progress, order: &RowOrder) -> Result<(), Error> {
-    let Some(Visit { shared, runs, began, stage }) = visit else { return std::future::pending().await };
-    match stage {
-        Stage::Names(names, found) => match names.next().await? {
-            Some(page) => page.rows.iter().for_each(|key| {
-                if visits::within(runs, key.id.bucket()) {
-                    found.meet(page.part, key, progress);
-                }
-            }),
-            None => {
-                let (parts, again) = found.parts(names.parts(), progress);
-                if parts.is_empty() {
-                    progress.visited(runs, *began);
-                    *visit = None;
-                } else {
-                    *stage = Stage::Rows(order.late(shared.late(parts).follow()), again);
-                }
-            }
-        },
-        Stage::Rows(queue, _) if !queue.is_done() => queue.receive().await?,
-        Stage::Rows(..) => return std::future::pending().await,
+    match visit {
+        Some(visit) => visit.advance(progress, order).await,
+        None => std::future::pending().await,
     }
-    Ok(())
 }

@@ -28,8 +28,8 @@ const PAGE: usize = 200;
 pub struct Reads<R> {
     statement: Arc<Statement<R>>,
     ring: Mutex<Ring<Given<R>>>,
-    /// What a decoded row takes of memory beside its answer, about.
-    row: usize,
+    /// What the rows of a page take of memory, about.
+    weigh: fn(&Given<R>) -> usize,
     seats: Arc<AtomicUsize>,
 }
 
@@ -72,14 +72,14 @@ impl<R> From<(usize, Page<R>)> for Given<R> {
 }
 
 impl<R: Send + Sync + 'static> Reads<R> {
-    /// Keeps pages of at most `budget` bytes while there is more than one seat; a row takes `row` bytes.
+    /// Keeps pages of at most `budget` bytes, as `weigh` tells of each, while there is more than one seat.
     pub fn new(
         statement: Arc<Statement<R>>,
         budget: usize,
-        row: usize,
+        weigh: fn(&Given<R>) -> usize,
         seats: Arc<AtomicUsize>,
     ) -> Arc<Self> {
-        Arc::new(Self { statement, ring: Mutex::new(Ring::new(budget)), row, seats })
+        Arc::new(Self { statement, ring: Mutex::new(Ring::new(budget)), weigh, seats })
     }
 
     /// A new read of these parts; what it finds is what was there at `began` or later.
@@ -101,7 +101,7 @@ impl<R: Send + Sync + 'static> Reads<R> {
 
     fn arrived(&self, read: u64, page: &Given<R>) {
         if self.seats.load(Ordering::Relaxed) > 1 {
-            self.ring().keep(read, page.clone(), PAGE + page.bytes + page.rows.len() * self.row);
+            self.ring().keep(read, page.clone(), PAGE + (self.weigh)(page));
         } else {
             self.ring().pass(read);
         }

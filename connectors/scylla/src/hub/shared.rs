@@ -11,13 +11,15 @@ use tokio::time::Instant;
 use weir_sdk::Error;
 
 use super::failure::Failure;
-use super::reads::{Read, Reads};
+use super::reads::{Given, Read, Reads};
+use super::visited::Visited;
 use super::windows::{Kept, Windows};
 use crate::reader::clock::Now;
 use crate::reader::server::{Server, Time};
 use crate::reader::statement::{Key, Part, Row};
 use crate::reader::streams::Streams;
 use crate::reader::time::{Bucket, Micros, micros};
+use crate::reader::unsettled::Sum;
 use crate::reader::watch::Watch;
 use crate::reader::window::Window;
 use crate::reader::{LOOK, Log};
@@ -35,6 +37,7 @@ pub struct Shared {
     /// Apart from the others, so that a seat that catches up does not take their place.
     backlog: Arc<Reads<Row>>,
     names: Arc<Reads<Key>>,
+    sums: Arc<Reads<(Bucket, Sum)>>,
     cluster: tokio::sync::Mutex<Cluster>,
     time: Time,
     windows: Mutex<Windows<Arc<Read<Row>>>>,
@@ -81,39 +84,15 @@ impl Cluster {
     }
 }
 
-/// A visit that any seat may take part in.
-pub struct Visited {
-    /// The seconds it visits.
-    pub runs: Vec<Range<Bucket>>,
-    /// The names that are there.
-    pub names: Arc<Read<Key>>,
-    rows: Arc<Reads<Row>>,
-    late: Mutex<Vec<Arc<Read<Row>>>>,
-}
-
-impl Visited {
-    /// A read of these parts, which the names showed to be worth one: what it finds is what was there when every name
-    /// had been read, or later.
-    pub fn late(&self, parts: Vec<Part>) -> Arc<Read<Row>> {
-        let mut late = lock(&self.late);
-        if let Some(read) = late.iter().find(|read| read.is_whole() && same(read.parts(), &parts)) {
-            return read.clone();
-        }
-        let read = self.rows.read(parts, self.names.began());
-        late.retain(|read| read.is_whole());
-        late.push(read.clone());
-        read
-    }
-}
-
 impl Shared {
     /// A reader without a seat, which keeps so many bytes of each kind of read.
     pub fn new(log: Log, cluster: Cluster, kept: usize) -> Self {
         let seats = Arc::<AtomicUsize>::default();
         Self {
-            rows: Reads::new(log.rows.clone(), kept, ROW, seats.clone()),
-            backlog: Reads::new(log.rows, kept, ROW, seats.clone()),
-            names: Reads::new(log.names, kept, size_of::<Key>(), seats.clone()),
+            rows: Reads::new(log.rows.clone(), kept, of_rows, seats.clone()),
+            backlog: Reads::new(log.rows, kept, of_rows, seats.clone()),
+            names: Reads::new(log.names, kept, of_copies, seats.clone()),
+            sums: Reads::new(log.sums, kept, of_copies, seats.clone()),
             time: cluster.server.time(),
             cluster: tokio::sync::Mutex::new(cluster),
             windows: Mutex::default(),
@@ -184,17 +163,17 @@ impl Shared {
     /// The newest visit that is of use to a seat, which says what it would have of one; and what it has of it.
     pub fn visit<T>(&self, mut useful: impl FnMut(&Visited) -> Option<T>) -> Option<(Arc<Visited>, T)> {
         let visits = lock(&self.visits);
-        let whole = visits.iter().rev().filter(|visit| visit.names.is_whole());
+        let whole = visits.iter().rev().filter(|visit| visit.sums.is_whole());
         whole.filter_map(|visit| Some((visit.clone(), useful(visit)?))).next()
     }
 
     /// Begins a visit of these seconds, which these parts read.
     pub fn begin_visit(&self, runs: Vec<Range<Bucket>>, parts: Vec<Part>, began: Now) -> Arc<Visited> {
-        let names = self.names.read(parts, began);
-        let visit = Arc::new(Visited { runs, names, rows: self.rows.clone(), late: Mutex::default() });
+        let sums = self.sums.read(parts, began);
+        let visit = Arc::new(Visited::new(runs, sums, self.names.clone(), self.rows.clone()));
         let mut visits = lock(&self.visits);
         visits.push_back(visit.clone());
-        visits.retain(|visit| visit.names.is_whole());
+        visits.retain(|visit| visit.sums.is_whole());
         if visits.len() > VISITS {
             visits.pop_front();
         }
@@ -209,6 +188,7 @@ impl Shared {
         self.rows.clear();
         self.backlog.clear();
         self.names.clear();
+        self.sums.clear();
     }
 }
 
@@ -252,9 +232,14 @@ impl Drop for Seat {
     }
 }
 
-fn same(a: &[Part], b: &[Part]) -> bool {
-    let equal = |(a, b): (&Part, &Part)| (&a.streams, a.from, a.to) == (&b.streams, b.from, b.to);
-    a.len() == b.len() && a.iter().zip(b).all(equal)
+/// What a page of rows takes of memory, which are slices of the answer, about.
+fn of_rows(page: &Given<Row>) -> usize {
+    page.bytes + page.rows.len() * ROW
+}
+
+/// What a page takes of which nothing is left of the answer.
+fn of_copies<R: Copy>(page: &Given<R>) -> usize {
+    page.rows.len() * size_of::<R>()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

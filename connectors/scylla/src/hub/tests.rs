@@ -15,9 +15,11 @@ use super::windows::{Kept, Next, Windows};
 use crate::reader::clock::Now;
 use crate::reader::progress::{self, Limits, Progress};
 use crate::reader::row::{Place, RowId, StreamId};
+use crate::reader::tally::Tally;
 use crate::reader::time::{Bucket, Micros, SECOND, first_at};
 use crate::reader::token::{Main, Position};
-use crate::reader::visits::within;
+use crate::reader::unsettled::Compared;
+use crate::reader::visits::{self, within};
 use crate::reader::window::{Stride, Window};
 
 const STREAMS: u8 = 3;
@@ -56,7 +58,15 @@ struct World {
     visits: Vec<Visited>,
 }
 
-type Visited = (Read, Rc<[Range<Bucket>]>);
+/// A visit as seats share it: a read of sums, and reads of the names of those seconds of which sums differ.
+#[derive(Clone)]
+struct Visited {
+    sums: Read,
+    runs: Rc<[Range<Bucket>]>,
+    names: Rc<RefCell<Vec<Named>>>,
+}
+
+type Named = (Rc<[Range<Bucket>]>, Read);
 
 impl World {
     fn read(&self) -> Read {
@@ -86,6 +96,19 @@ impl World {
     }
 }
 
+impl Visited {
+    /// The read of the names of these seconds that seats share, as long as all of it can be had.
+    fn named(&self, seconds: Vec<Range<Bucket>>, world: &World) -> Named {
+        let mut names = self.names.borrow_mut();
+        names.retain(|(_, read)| read.is_whole());
+        if let Some(named) = names.iter().find(|(by, _)| **by == *seconds) {
+            return named.clone();
+        }
+        names.push((seconds.into(), world.read()));
+        names[names.len() - 1].clone()
+    }
+}
+
 struct Seat {
     progress: Progress,
     checkpoint: Checkpoint,
@@ -98,6 +121,9 @@ struct Visit {
     visited: Visited,
     runs: Vec<Range<Bucket>>,
     at: usize,
+    there: Tally,
+    /// Once the sums have been compared.
+    named: Option<Named>,
     missing: Vec<RowId>,
 }
 
@@ -163,27 +189,43 @@ impl Seat {
     }
 
     fn opens_visit(&mut self, world: &mut World) {
-        let served = world.visits.iter().rev().filter(|(read, _)| read.is_whole()).find_map(|visited| {
-            let runs = self.progress.served(&visited.1, visited.0.began, Now::at(world.now));
-            (!runs.is_empty()).then(|| (visited.clone(), runs))
-        });
+        let served =
+            world.visits.iter().rev().filter(|visited| visited.sums.is_whole()).find_map(|visited| {
+                let runs = self.progress.served(&visited.runs, visited.sums.began, Now::at(world.now));
+                (!runs.is_empty()).then(|| (visited.clone(), runs))
+            });
         let (visited, runs) = served.unwrap_or_else(|| {
             let runs = self.progress.due(Now::at(world.now));
-            let visited = (world.read(), runs.clone().into());
+            let visited = Visited { sums: world.read(), runs: runs.clone().into(), names: Rc::default() };
             if !runs.is_empty() {
                 world.visits.push(visited.clone());
                 world.visits.drain(..world.visits.len().saturating_sub(8));
             }
             (visited, runs)
         });
-        self.visit = (!runs.is_empty()).then_some(Visit { visited, runs, at: 0, missing: Vec::new() });
+        let (there, named, missing) = (Tally::default(), None, Vec::new());
+        self.visit = (!runs.is_empty()).then_some(Visit { visited, runs, at: 0, there, named, missing });
     }
 
     fn visits(&mut self, world: &World) {
-        let Some(Visit { visited: (read, by), runs, at, missing }) = &mut self.visit else { return };
-        if let Some(page) = world.page(read, *at, |row| within(by, row.bucket())) {
-            let ours = page.iter().filter(|row| within(runs, row.bucket()));
-            missing.extend(ours.filter(|row| !self.progress.knows(row)));
+        let Some(Visit { visited, runs, at, there, named, missing }) = &mut self.visit else { return };
+        let Some((by, names)) = named else {
+            if let Some(page) = world.page(&visited.sums, *at, |row| within(&visited.runs, row.bucket())) {
+                let ours = page.iter().filter(|row| within(runs, row.bucket()));
+                ours.for_each(|row| there.add(row.bucket(), row.hash()));
+                *at += 1;
+            } else {
+                let differ = there.iter().filter(|(second, sum)| {
+                    // Nothing is folded here.
+                    self.progress.compare(*second, *sum) == Compared::ByName
+                });
+                *named = Some(visited.named(visits::runs(differ.map(|(second, _)| second)), world));
+                *at = 0;
+            }
+            return;
+        };
+        if let Some(page) = world.page(names, *at, |row| within(by, row.bucket())) {
+            missing.extend(page.iter().filter(|row| !self.progress.knows(row)));
             *at += 1;
             return;
         }
@@ -193,7 +235,7 @@ impl Seat {
                 *self.came.entry(row.hash()).or_default() += 1;
             }
         }
-        self.progress.visited(runs, read.began);
+        self.progress.visited(runs, visited.sums.began);
         self.visit = None;
         self.saves();
     }

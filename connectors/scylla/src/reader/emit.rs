@@ -26,7 +26,7 @@ impl Reader {
         let ready = |queue: &Queue| {
             queue.is_done() || queue.fills(room) || queue.since().is_some_and(|since| now >= since + LINGER)
         };
-        let late = matches!(&self.visit, Some(Visit { stage: Stage::Rows(queue, _), .. }) if ready(queue));
+        let late = matches!(&self.visit, Some(Visit { stage: Stage::Rows(queue), .. }) if ready(queue));
         let front = self.reading.as_ref().is_some_and(ready);
         if !(heartbeat || late || front) {
             return None;
@@ -76,7 +76,7 @@ impl Reader {
 
     fn take_late(&mut self, filling: &mut Filling) {
         let now = self.seat.now().shown;
-        let Some(Visit { runs, began, stage: Stage::Rows(queue, again), .. }) = &mut self.visit else {
+        let Some(Visit { runs, began, again, stage: Stage::Rows(queue), .. }) = &mut self.visit else {
             return;
         };
         let progress = &mut self.progress;

@@ -93,7 +93,8 @@ impl Logs {
         let server = Server::ask_first(session.clone(), self.monotonic.clone(), config.safety.get()).await?;
         let streams = Streams::of(Directory::prepare(session.clone(), table).await?);
         let watch = Watch::new(session.clone(), table.clone(), check, server.now().shown);
-        let log = Log { rows: rows.into(), names: names.into() };
+        let sums = names.decoding(Key::add_up(counted));
+        let log = Log { rows: rows.into(), names: names.into(), sums: sums.into() };
         Ok(Arc::new(Shared::new(log, Cluster::new(server, streams, watch), self.hub.kept())))
     }
 }

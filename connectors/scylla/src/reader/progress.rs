@@ -15,7 +15,7 @@ use super::row::{Place, RowId, StreamId};
 use super::tally::{Minute, Tally, begin_of, minute_at};
 use super::time::{Bucket, Micros, begin, bucket};
 use super::token::{self, Main, Position};
-use super::unsettled::{Sum, Unsettled};
+use super::unsettled::{Compared, Sum, Unsettled};
 use super::visits::Visits;
 use super::window::Window;
 
@@ -229,6 +229,11 @@ impl Progress {
     /// What a visit of these seconds, begun by anybody at `began`, does for us; empty when a visit of our own is better.
     pub fn served(&self, by: &[Range<Bucket>], began: Now, now: Now) -> Vec<Range<Bucket>> {
         self.visits.served(by, began, now, self.cut)
+    }
+
+    /// Compares what a visit found of a second with what was emitted of it.
+    pub fn compare(&self, second: Bucket, there: Sum) -> Compared {
+        self.unsettled.compare(second, there)
     }
 
     /// Is this row, met by a visit, a known one? Asked only of seconds that are no sums.

@@ -11,6 +11,9 @@ use weir_sdk::{Error, Record};
 use super::change::Piece;
 use super::progress::Kept;
 use super::row::{Place, RowId, StreamId};
+use super::tally::Tally;
+use super::time::Bucket;
+use super::unsettled::Sum;
 use crate::session::errors::{Classify, shape};
 use crate::session::page::{Cell, Rows, fixed};
 
@@ -67,6 +70,11 @@ impl<R> Statement<R> {
         prepared.set_page_size(i32::try_from(page_size).unwrap_or(i32::MAX));
         prepared.set_is_idempotent(true);
         Ok(Self { session, prepared, decode })
+    }
+
+    /// The same statement, whose rows are decoded into something else.
+    pub fn decoding<S>(&self, decode: Decode<S>) -> Statement<S> {
+        Statement { session: self.session.clone(), prepared: self.prepared.clone(), decode }
     }
 
     /// Asks for one page.
@@ -177,15 +185,29 @@ impl Key {
     pub fn decode(counted: Operations) -> Decode<Self> {
         Arc::new(move |page| {
             let mut keys = Vec::with_capacity(page.rows_num());
-            let mut rows = Rows::of(page)?;
-            while let Some(cells) = rows.next()? {
-                let key = Self::of(cells)?;
-                if counted.has(key.operation) == Kept::Yes {
-                    keys.push(key);
-                }
-            }
+            Self::each(page, counted, |key| keys.push(key))?;
             Ok(keys)
         })
+    }
+
+    /// Decodes the same rows into no more than how many each second has, and the sum of their hashes.
+    pub fn add_up(counted: Operations) -> Decode<(Bucket, Sum)> {
+        Arc::new(move |page| {
+            let mut sums = Tally::default();
+            Self::each(page, counted, |key| sums.add(key.id.bucket(), key.id.hash()))?;
+            Ok(sums.iter().collect())
+        })
+    }
+
+    fn each(page: &QueryRowsResult, counted: Operations, mut what: impl FnMut(Self)) -> Result<(), Error> {
+        let mut rows = Rows::of(page)?;
+        while let Some(cells) = rows.next()? {
+            let key = Self::of(cells)?;
+            if counted.has(key.operation) == Kept::Yes {
+                what(key);
+            }
+        }
+        Ok(())
     }
 }
 

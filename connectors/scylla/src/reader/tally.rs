@@ -60,6 +60,11 @@ impl Tally {
         self.0.entry(second).or_default().add(hash);
     }
 
+    /// Counts more rows.
+    pub fn join(&mut self, second: Bucket, sum: Sum) {
+        self.0.entry(second).or_default().join(sum);
+    }
+
     /// Replaces what is known of a second.
     pub fn set(&mut self, second: Bucket, sum: Sum) {
         if sum.rows > 0 {

@@ -38,6 +38,23 @@ impl Sum {
         self.rows += 1;
         self.hashes = self.hashes.wrapping_add(hash);
     }
+
+    /// Counts the rows of another one too.
+    pub fn join(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.hashes = self.hashes.wrapping_add(other.hashes);
+    }
+}
+
+/// How what is there of a second compares with what was emitted of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compared {
+    /// It is the same.
+    Same,
+    /// It is something else, and of each row it is known whether it was emitted.
+    ByName,
+    /// It is something else, and nobody knows which rows of it were emitted.
+    AsWhole,
 }
 
 impl Unsettled {
@@ -67,12 +84,25 @@ impl Unsettled {
         match self.seconds.get_mut(&second) {
             Some(Seen::Ids { ids, sorted }) => {
                 if *sorted < ids.len() {
+                    self.ids -= ids.len();
                     ids.sort_unstable();
+                    // After a clock was set back the checkpoint may name a row that was read again once more.
+                    ids.dedup();
+                    self.ids += ids.len();
                     *sorted = ids.len();
                 }
                 ids.binary_search(&hash).is_ok()
             }
             Some(Seen::Sum(_)) | None => false,
+        }
+    }
+
+    /// Compares what is there of a second with what was emitted of it.
+    pub fn compare(&self, second: Bucket, there: Sum) -> Compared {
+        match self.seconds.get(&second) {
+            Some(seen) if seen.sum() == there => Compared::Same,
+            Some(Seen::Sum(_)) => Compared::AsWhole,
+            Some(Seen::Ids { .. }) | None => Compared::ByName,
         }
     }
 
@@ -157,7 +187,7 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
-    use super::{Sum, Unsettled};
+    use super::{Compared, Sum, Unsettled};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -177,6 +207,30 @@ mod tests {
         assert_eq!((unsettled.ids(), unsettled.first_with_ids()), (2, Some(2)));
         unsettled.retain(|second| second > 2);
         assert_eq!((unsettled.ids(), unsettled.sum(1)), (1, None));
+    }
+
+    #[test]
+    fn what_is_there_is_compared_with_what_was_emitted() {
+        let mut unsettled = Unsettled::new(8);
+        [(1, 10), (1, 11), (2, 20)].into_iter().for_each(|(second, hash)| {
+            unsettled.insert(second, hash);
+        });
+        let compare = |unsettled: &Unsettled, second, hashes: &[u64]| {
+            let mut there = Sum::default();
+            hashes.iter().for_each(|hash| there.add(*hash));
+            unsettled.compare(second, there)
+        };
+        assert_eq!(compare(&unsettled, 1, &[11, 10]), Compared::Same);
+        assert_eq!(compare(&unsettled, 1, &[21]), Compared::ByName, "the hashes alone are no sum");
+        assert_eq!(compare(&unsettled, 1, &[10]), Compared::ByName, "a row has expired");
+        assert_eq!(compare(&unsettled, 3, &[7]), Compared::ByName, "nothing was emitted of it");
+        unsettled.fold();
+        assert_eq!(compare(&unsettled, 1, &[11, 10]), Compared::Same);
+        assert_eq!(compare(&unsettled, 1, &[10, 11, 12]), Compared::AsWhole);
+        unsettled.insert(2, 20);
+        assert_eq!(compare(&unsettled, 2, &[20]), Compared::ByName, "it was remembered twice");
+        assert!(unsettled.contains(2, 20));
+        assert_eq!((compare(&unsettled, 2, &[20]), unsettled.ids()), (Compared::Same, 1), "and is found out");
     }
 
     proptest! {

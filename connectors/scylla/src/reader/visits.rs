@@ -141,7 +141,8 @@ pub fn within(runs: &[Range<Bucket>], second: Bucket) -> bool {
     runs.iter().any(|run| run.contains(&second))
 }
 
-fn runs(seconds: impl Iterator<Item = Bucket>) -> Vec<Range<Bucket>> {
+/// These seconds, which are in order, in runs.
+pub fn runs(seconds: impl Iterator<Item = Bucket>) -> Vec<Range<Bucket>> {
     let mut runs: Vec<Range<Bucket>> = Vec::new();
     for second in seconds {
         match runs.last_mut() {

@@ -1,6 +1,7 @@
 //! A model of the log with late rows and crashes: nothing is lost, and nothing doubled that was saved.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -14,7 +15,8 @@ use crate::reader::tally::{Minute, Tally, minute, minute_at};
 use crate::reader::time::{Bucket, Micros, SECOND, bucket, first_at, micros_of};
 use crate::reader::token::tallies::Tallies;
 use crate::reader::token::{Main, Position};
-use crate::reader::unsettled::Sum;
+use crate::reader::unsettled::{Compared, Sum};
+use crate::reader::visits::{runs, within};
 use crate::reader::window::Window;
 
 const SAFETY: i64 = 20;
@@ -96,43 +98,46 @@ impl Model {
         places.and_then(|places| places.get(&id.stream)).is_some_and(|last| id.place <= *last)
     }
 
-    fn visit(&mut self) {
-        let runs = self.progress.due(Now::at(self.now));
+    fn readable(&self, seconds: &[Range<Bucket>]) -> Vec<usize> {
+        let readable = (0..self.log.len()).filter(|row| self.log[*row].visible <= self.now);
+        readable.filter(|row| within(seconds, self.log[*row].id.bucket())).collect()
+    }
+
+    /// Sums, names and rows are read at three times, `pause` apart.
+    fn visit(&mut self, pause: Micros) {
         let began = Now::at(self.now);
-        let mut sums: BTreeMap<Bucket, Sum> = BTreeMap::new();
-        let readable: Vec<usize> = (0..self.log.len())
-            .filter(|row| self.log[*row].visible <= self.now)
-            .filter(|row| runs.iter().any(|run| run.contains(&self.log[*row].id.bucket())))
-            .collect();
-        for row in &readable {
-            sums.entry(self.log[*row].id.bucket()).or_default().add(self.log[*row].id.hash());
+        let due = self.progress.due(began);
+        let mut there = Tally::default();
+        for row in self.readable(&due) {
+            there.add(self.log[row].id.bucket(), self.log[row].id.hash());
         }
-        let changed: Vec<(Bucket, Sum)> = runs
-            .iter()
-            .cloned()
-            .flatten()
-            .filter_map(|second| {
-                let sum = sums.get(&second).copied().unwrap_or_default();
-                self.progress.sum(second).filter(|known| *known != sum).map(|_| (second, sum))
-            })
-            .collect();
-        for row in readable {
+        let differ = |compared| {
+            let differ =
+                there.iter().filter(|(second, sum)| self.progress.compare(*second, *sum) == compared);
+            runs(differ.map(|(second, _)| second))
+        };
+        let (by_name, again) = (differ(Compared::ByName), differ(Compared::AsWhole));
+        self.now += pause;
+        let names = self.readable(&by_name);
+        self.now += pause;
+        for row in names {
             let id = self.log[row].id;
-            let again = changed.iter().any(|(second, _)| *second == id.bucket());
-            if self.progress.sum(id.bucket()).is_some() && !again {
-                continue;
-            }
-            if again {
-                *self.emitted.entry(row).or_default() += 1;
-            } else if !self.progress.knows(&id) {
+            if !self.progress.knows(&id) {
                 self.progress.emit_late(&id);
                 *self.emitted.entry(row).or_default() += 1;
             }
         }
-        for (second, sum) in changed {
+        let mut sums: BTreeMap<Bucket, Sum> =
+            again.iter().cloned().flatten().map(|second| (second, Sum::default())).collect();
+        for row in self.readable(&again) {
+            let id = self.log[row].id;
+            sums.entry(id.bucket()).or_default().add(id.hash());
+            *self.emitted.entry(row).or_default() += 1;
+        }
+        for (second, sum) in sums {
             self.progress.set_sum(second, sum);
         }
-        self.progress.visited(&runs, began);
+        self.progress.visited(&due, began);
         self.progress.fold();
         self.save();
     }
@@ -190,7 +195,7 @@ fn log_late_by(most: Micros) -> impl Strategy<Value = Vec<Written>> {
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Front(usize),
-    Visit,
+    Visit(Micros),
     Crash,
     Tell,
     /// Nothing is read for so long, so that what is read then is too old to be visited.
@@ -200,7 +205,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<(Step, Micros)>> {
     let step = prop_oneof![
         5 => (1usize..9).prop_map(Step::Front),
-        4 => Just(Step::Visit),
+        4 => prop_oneof![Just(0), 0..SECOND].prop_map(Step::Visit),
         1 => Just(Step::Crash),
         1 => Just(Step::Tell),
         1 => (0..70 * SECOND).prop_map(Step::Away),
@@ -214,7 +219,7 @@ fn run(log: Vec<Written>, steps: Vec<(Step, Micros)>, memory: usize) -> Model {
         model.now += wait;
         match step {
             Step::Front(room) => model.front(room),
-            Step::Visit => model.visit(),
+            Step::Visit(pause) => model.visit(pause),
             Step::Crash => model.crash(),
             Step::Tell => model.tell(),
             Step::Away(time) => model.now += time,
@@ -223,7 +228,7 @@ fn run(log: Vec<Written>, steps: Vec<(Step, Micros)>, memory: usize) -> Model {
     for _ in 0..40 {
         model.now += 6 * SECOND;
         model.front(usize::MAX);
-        model.visit();
+        model.visit(0);
     }
     model.tell();
     model.save();
