@@ -22,8 +22,18 @@ struct State {
     failures: Mutex<Vec<Failure>>,
     connections: AtomicU64,
     statements: AtomicU64,
+    partitions: AtomicU64,
     /// Lets a statement be looked at without taking the lock of `failures` while there are none.
     failing: AtomicBool,
+}
+
+/// What clients asked for with some statements.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// How often they were run; each page is one.
+    pub statements: u64,
+    /// How many partitions they looked for by their keys, those of an `IN` one by one.
+    pub partitions: u64,
 }
 
 /// Statements that fail.
@@ -99,6 +109,7 @@ impl Faults {
             failures: Mutex::default(),
             connections: AtomicU64::new(0),
             statements: AtomicU64::new(0),
+            partitions: AtomicU64::new(0),
             failing: AtomicBool::new(false),
         }))
     }
@@ -173,7 +184,12 @@ impl Faults {
 
     /// How many partitions statements looked for by their keys so far, those of a large `IN` one by one.
     pub fn partitions_read(&self) -> u64 {
-        self.0.store.partitions_read()
+        self.0.partitions.load(Ordering::Relaxed)
+    }
+
+    /// So many partitions more were looked for.
+    pub(crate) fn looked_for(&self, partitions: u64) {
+        self.0.partitions.fetch_add(partitions, Ordering::Relaxed);
     }
 
     /// A connection was made; `true` when it is to be refused.

@@ -23,5 +23,5 @@ mod value;
 mod wire;
 
 pub use clock::Clock;
-pub use faults::{Failure, Faults};
+pub use faults::{Asked, Failure, Faults};
 pub use server::{Builder, ScyllaDev};

@@ -79,6 +79,18 @@ pub struct Rows {
     pub body: RowsBody,
     /// Where the next page starts; `None` on the last page.
     pub paging_state: Option<Bytes>,
+    /// How many partitions were looked for by their keys, those of an `IN` one by one.
+    pub looked_for: u64,
+}
+
+impl Outcome {
+    /// How many partitions a SELECT looked for by their keys.
+    pub(crate) fn looked_for(&self) -> u64 {
+        match self {
+            Self::Rows(rows) => rows.looked_for,
+            Self::Void | Self::SetKeyspace(_) | Self::SchemaChange(_) => 0,
+        }
+    }
 }
 
 /// Rows as they go over the wire: `[bytes]` after `[bytes]`.

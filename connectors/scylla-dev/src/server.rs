@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use crate::cdc::generation;
 use crate::clock::Clock;
 use crate::error::DbError;
-use crate::faults::Faults;
+use crate::faults::{Asked, Faults};
 use crate::schema::Layout;
 use crate::storage::Store;
 use crate::system::Node;
@@ -69,6 +69,12 @@ impl ScyllaDev {
     /// The clock it goes by.
     pub fn clock(&self) -> Clock {
         self.server.store.clock().clone()
+    }
+
+    /// What was asked with the prepared statements whose text begins so; of one that was forgotten, since it was
+    /// prepared again.
+    pub fn asked(&self, begin: &str) -> Asked {
+        self.server.asked(begin)
     }
 
     /// Forgets every prepared statement, as one that was started anew does.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
-use crate::faults::Faults;
+use crate::faults::{Asked, Faults};
 use crate::outcome::SchemaChange;
 use crate::storage::Store;
 pub(crate) use login::Login;
@@ -41,6 +41,11 @@ impl Server {
         let (schema_changes, _) = broadcast::channel(1024);
         let shards = Shards::new(store.node().layout.shards);
         Self { store, faults, login, prepared: PreparedStatements::default(), shards, schema_changes }
+    }
+
+    /// What was asked with prepared statements whose text begins so.
+    pub(crate) fn asked(&self, begin: &str) -> Asked {
+        self.prepared.asked(begin)
     }
 
     /// Clients must prepare again what they prepared.

@@ -119,7 +119,7 @@ fn conditional(store: &Store, parts: &[Part<'_>]) -> Result<Outcome, DbError> {
             let mutations = mutations(parts, timestamp, Some(transaction.snapshot()))?;
             transaction.apply(mutations)?;
         }
-        Ok(Outcome::Rows(Rows { specs, body, paging_state: None }))
+        Ok(Outcome::Rows(Rows { specs, body, paging_state: None, looked_for: 0 }))
     })
 }
 

@@ -24,7 +24,12 @@ pub(super) fn run(store: &Store, plan: &Modify, specs: &Specs, env: &Env<'_>) ->
             let mutations = modify::mutations(plan, env, timestamp, Some(transaction.snapshot()))?;
             transaction.apply(mutations)?;
         }
-        Ok(Outcome::Rows(outcome::Rows { specs: Specs::clone(specs), body, paging_state: None }))
+        Ok(Outcome::Rows(outcome::Rows {
+            specs: Specs::clone(specs),
+            body,
+            paging_state: None,
+            looked_for: 0,
+        }))
     })
 }
 

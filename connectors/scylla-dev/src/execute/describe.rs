@@ -40,7 +40,7 @@ pub(super) fn run(
             body.end_row();
         }
     }
-    Ok(Outcome::Rows(Rows { specs: Specs::clone(specs), body, paging_state: None }))
+    Ok(Outcome::Rows(Rows { specs: Specs::clone(specs), body, paging_state: None, looked_for: 0 }))
 }
 
 fn put_cluster(body: &mut RowsBody, store: &Store, with_owners: bool) {

@@ -55,10 +55,10 @@ pub(super) fn run(
         failure: None,
     };
     let end = store.read(|snapshot| scan.run(snapshot, &targets, from))?;
-    store.count_partitions(scan.asked);
     let paging_state = scan.position.filter(|_| end == End::More).map(|position| position.encode());
+    let looked_for = scan.asked;
     let body: RowsBody = scan.output.finish(plan, env, limit)?;
-    Ok(Outcome::Rows(Rows { specs: Specs::clone(specs), body, paging_state }))
+    Ok(Outcome::Rows(Rows { specs: Specs::clone(specs), body, paging_state, looked_for }))
 }
 
 /// Whether a statement asks one partition for no more than a row; then it has no pages.

@@ -32,7 +32,6 @@ pub struct Store {
     /// When the next held-back log rows become readable, µs since 1970.
     next_release: AtomicI64,
     budget: Budget,
-    partitions_read: AtomicU64,
 }
 
 /// What the lock guards.
@@ -82,7 +81,6 @@ impl Store {
             salt: AtomicU64::new(seed),
             next_release: AtomicI64::new(i64::MAX),
             budget: Budget::unlimited(),
-            partitions_read: AtomicU64::new(0),
         };
         store.lock().streams.add(store.generation(store.clock.micros() / 1000));
         let installed = store.change_schema(|schema| {
@@ -151,16 +149,6 @@ impl Store {
         let last =
             self.last_timestamp.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
         last.map_or(now, next)
-    }
-
-    /// So many partitions more were looked for by their keys.
-    pub fn count_partitions(&self, asked: u64) {
-        self.partitions_read.fetch_add(asked, Ordering::Relaxed);
-    }
-
-    /// How many it were so far.
-    pub fn partitions_read(&self) -> u64 {
-        self.partitions_read.load(Ordering::Relaxed)
     }
 
     /// The clock everything here goes by.

@@ -175,6 +175,7 @@ fn query(
     let prepared = statements::prepare(text, state.session.keyspace.as_deref(), &schema)?;
     let values = parameters.values.in_order(prepared.bind_specs())?;
     let outcome = execute::run(&server.store, &prepared, &values, &parameters.options)?;
+    server.faults.looked_for(outcome.looked_for());
     let telling = Telling {
         reply: frame.reply,
         skip_metadata: parameters.skip_metadata,
@@ -214,6 +215,8 @@ fn execute(
     server.faults.check(&statement.text)?;
     let values = parameters.values.in_order(statement.prepared.bind_specs())?;
     let outcome = execute::run(&server.store, &statement.prepared, &values, &parameters.options)?;
+    server.faults.looked_for(outcome.looked_for());
+    statement.counts.add(outcome.looked_for());
     let elsewhere = match state.tablets {
         Tablets::Silent => None,
         Tablets::Told => {

@@ -1,10 +1,12 @@
 //! Prepared statements, found by an id that is a function of keyspace and text.
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 
 use crate::error::{DbError, ErrorCode};
+use crate::faults::Asked;
 use crate::schema::Schema;
 use crate::statements::{self, Prepared};
 use crate::value::token::murmur3_128;
@@ -30,6 +32,22 @@ pub(super) struct Statement {
     pub(super) id: [u8; 16],
     pub(super) text: String,
     pub(super) prepared: Arc<Prepared>,
+    pub(super) counts: Counts,
+}
+
+/// How much a prepared statement was used.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    runs: AtomicU64,
+    partitions: AtomicU64,
+}
+
+impl Counts {
+    /// It was run, and looked for so many partitions.
+    pub(super) fn add(&self, partitions: u64) {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        self.partitions.fetch_add(partitions, Ordering::Relaxed);
+    }
 }
 
 impl PreparedStatements {
@@ -48,7 +66,8 @@ impl PreparedStatements {
             return Ok(known);
         }
         let prepared = Arc::new(statements::prepare(text, keyspace, schema)?);
-        let statement = Arc::new(Statement { id, text: text.to_owned(), prepared });
+        let statement =
+            Arc::new(Statement { id, text: text.to_owned(), prepared, counts: Counts::default() });
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if known.statements.len() >= LIMIT || known.bytes + text.len() > LIMIT_BYTES {
             *known = Known::default();
@@ -61,6 +80,20 @@ impl PreparedStatements {
     /// Forgets every statement.
     pub(super) fn clear(&self) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Known::default();
+    }
+
+    /// What was asked with the statements whose text begins so, since they were prepared.
+    pub(super) fn asked(&self, begin: &str) -> Asked {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let counts = known
+            .statements
+            .values()
+            .filter(|known| known.text.starts_with(begin))
+            .map(|known| &known.counts);
+        counts.fold(Asked::default(), |asked, counts| Asked {
+            statements: asked.statements + counts.runs.load(Ordering::Relaxed),
+            partitions: asked.partitions + counts.partitions.load(Ordering::Relaxed),
+        })
     }
 
     /// The statement of this id, or the error on which a client prepares it again.

@@ -1,6 +1,8 @@
 //! Faults on purpose: each does what it says, and can be taken back.
 use std::time::Duration;
 
+use futures::StreamExt;
+
 use weir_scylla_dev::ScyllaDev;
 use weir_scylla_dev::error::ErrorCode;
 use weir_scylla_dev::faults::Failure;
@@ -131,4 +133,26 @@ async fn a_clock_moved_back_is_followed() {
     run(&session, "INSERT INTO t (p, v) VALUES (1, 2)").await;
     assert_eq!(texts(&session, "SELECT v FROM t").await, ["1"], "the write with the later timestamp");
     assert_eq!(texts(&session, "SELECT v FROM t_scylla_cdc_log").await, ["2", "1"]);
+}
+
+#[tokio::test]
+async fn what_is_asked_is_counted_by_statement() {
+    let (server, session) = start().await;
+    run(&session, "CREATE TABLE t (p int PRIMARY KEY, v int)").await;
+    for p in 0..3 {
+        run(&session, &format!("INSERT INTO t (p) VALUES ({p})")).await;
+    }
+    let mut narrow = session.prepare("SELECT p FROM t WHERE p IN ?").await.unwrap();
+    let wide = session.prepare("SELECT p, v FROM t WHERE p = ?").await.unwrap();
+    let before = server.faults().partitions_read();
+    session.execute_unpaged(&wide, (2,)).await.unwrap();
+    session.execute_unpaged(&narrow, (vec![0, 1, 7],)).await.unwrap();
+    narrow.set_page_size(1);
+    let rows = session.execute_iter(narrow, (vec![0, 1],)).await.unwrap().rows_stream::<(i32,)>().unwrap();
+    assert_eq!(rows.count().await, 2);
+    let (all, narrow) = (server.asked("SELECT p"), server.asked("SELECT p FROM"));
+    assert_eq!((all.statements - narrow.statements, all.partitions - narrow.partitions), (1, 1));
+    assert!(narrow.statements >= 3, "each page is one: {narrow:?}");
+    assert!(narrow.partitions >= 5, "those that are not there too: {narrow:?}");
+    assert_eq!(server.faults().partitions_read() - before, all.partitions);
 }
