@@ -16,7 +16,7 @@ use weir_host::supervisor::{self, Outcome};
 use weir_host::task::{Ended, Settings, Spec};
 use weir_sdk::metrics::Metrics;
 use weir_sdk::{
-    Batch, Checkpoint, Context, Error, Header, Origin, Partition, Record, Records, Room, Sink, SinkConnector,
+    Batch, Checkpoint, Context, Error, Origin, Partition, Record, Records, Room, Sink, SinkConnector,
     Source, SourceConnector, Start, TaskId, Timestamp, WriteError, async_trait, connector,
 };
 
@@ -121,14 +121,12 @@ async fn through_host(memory: Memory) -> anyhow::Result<()> {
 /// As an outbox makes them: a key, 300 bytes, ten headers.
 pub(crate) fn records() -> Vec<Record> {
     let (partition, value) = (Partition::from("log"), Bytes::from(vec![b'x'; 300]));
-    let header = |number: u8| Header {
-        name: format!("header_{number}").into(),
-        value: Some(Bytes::from_static(b"3d0c8a52-7c0e-4a67-9a0b-0c1f9c1b8b11")),
-    };
+    let header =
+        |number: u8| (format!("header_{number}").into(), Some("3d0c8a52-7c0e-4a67-9a0b-0c1f9c1b8b11"));
     let record = |number: u64| Record {
         key: Some(Bytes::from(format!("5d3c0a52-7c0e-4a67-9a0b-{:012}", number % 1000))),
         value: Some(value.clone()),
-        headers: (0..10).map(header).collect::<Vec<_>>().into(),
+        headers: (0..10).map(header).collect(),
         timestamp: Timestamp(1_700_000_000_000_000),
         origin: Origin { partition: partition.clone(), offset: number.to_string().into() },
     };

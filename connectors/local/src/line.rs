@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use weir_sdk::{Header, Headers, Origin, Record, Timestamp};
+use weir_sdk::{Headers, Origin, Record, Timestamp};
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -45,19 +45,15 @@ struct Pairs<'a>(&'a Headers);
 
 impl Serialize for Pairs<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|header| (header.name.as_str(), text(&header.value))))
+        serializer.collect_seq(self.0.iter().map(|header| (header.name.as_str(), header.value.map(Text))))
     }
-}
-
-fn text(bytes: &Option<Bytes>) -> Option<Text<'_>> {
-    bytes.as_deref().map(Text)
 }
 
 /// Adds the record's line, with the newline at its end; JSON text has none inside.
 pub(crate) fn write(record: &Record, lines: &mut Vec<u8>) {
     let line = Line {
-        key: text(&record.key),
-        value: text(&record.value),
+        key: record.key.as_deref().map(Text),
+        value: record.value.as_deref().map(Text),
         headers: Pairs(&record.headers),
         timestamp_us: record.timestamp.0,
         origin: Place {
@@ -78,10 +74,7 @@ pub(crate) fn is_blank(line: &[u8]) -> bool {
 /// The record of a line, read at `origin`: where it was read the first time is where it is no longer.
 pub(crate) fn read(line: &[u8], origin: Origin) -> Result<Record, serde_json::Error> {
     let Parsed { key, value, headers, timestamp_us } = serde_json::from_slice(line)?;
-    let header = |(name, value): (String, Option<Coded>)| Header {
-        name: name.into(),
-        value: value.map(|Coded(bytes)| bytes),
-    };
+    let header = |(name, value): (String, Option<Coded>)| (name.into(), value.map(|Coded(bytes)| bytes));
     Ok(Record {
         key: key.map(|Coded(bytes)| bytes),
         value: value.map(|Coded(bytes)| bytes),
@@ -126,7 +119,7 @@ pub(crate) mod reading {
     use base64::Engine as _;
     use bytes::Bytes;
     use serde_json::Value;
-    use weir_sdk::{Header, Origin, Record, Timestamp};
+    use weir_sdk::{Origin, Record, Timestamp};
 
     /// # Panics
     /// When it is no whole line.
@@ -137,10 +130,7 @@ pub(crate) mod reading {
     /// The record of a whole line.
     pub(crate) fn whole(line: &str) -> Option<Record> {
         let line: Value = serde_json::from_str(line).ok()?;
-        let header = |pair: &Value| Header {
-            name: pair[0].as_str().unwrap().to_owned().into(),
-            value: bytes(&pair[1]),
-        };
+        let header = |pair: &Value| (pair[0].as_str().unwrap().to_owned().into(), bytes(&pair[1]));
         Some(Record {
             key: bytes(&line["key"]),
             value: bytes(&line["value"]),

@@ -158,7 +158,7 @@ fn produce<'a>(producer: &ThreadedProducer<Counting>, records: impl Iterator<Ite
         if !record.headers.is_empty() {
             let empty = OwnedHeaders::new_with_capacity(record.headers.len());
             message.headers = Some(record.headers.iter().fold(empty, |built, header| {
-                built.insert(Header { key: header.name.as_str(), value: header.value.as_deref() })
+                built.insert(Header { key: header.name.as_str(), value: header.value })
             }));
         }
         while let Err((_, refused)) = producer.send(message) {

@@ -46,7 +46,7 @@ impl Shape {
         for header in record.headers.iter() {
             let name = header.name.as_str();
             if self.takes(name) {
-                built = built.insert(Header { key: name, value: header.value.as_deref() });
+                built = built.insert(Header { key: name, value: header.value });
             }
         }
         Some(built)

@@ -26,9 +26,6 @@ use scan::{Content, Found, Page, Pages, Scan};
 /// The header of a record that was read from the table and not from its log.
 pub const SNAPSHOT: &str = "weir.snapshot";
 
-const TRUE: &str = "true";
-/// What the mark takes of a batch's room.
-const MARK: usize = SNAPSHOT.len() + TRUE.len();
 /// A batch comes at least so often, with or without records: a second, less the time to make one.
 const HEARTBEAT: Duration = Duration::from_millis(900);
 /// Rows wait at most so long for others to fill their batch.
@@ -130,17 +127,14 @@ impl Snapshot {
                 self.arrived.pop_front();
                 continue;
             };
-            if !filling.fits(found.size + MARK) {
+            if !filling.fits(found.size) {
                 break;
             }
             if let Some(found) = page.rows.next() {
                 self.ranges.pass(page.range, found.token);
                 self.report.read += 1;
                 match found.content {
-                    Content::Event(mut record) => {
-                        record.headers.push(SNAPSHOT, TRUE);
-                        filling.push(record, found.size + MARK);
-                    }
+                    Content::Event(record) => filling.push(record, found.size),
                     Content::Incomplete => self.report.incomplete.add(1),
                     Content::Later => {}
                 }

@@ -51,7 +51,7 @@ pub use dead_letter::DeadLetter;
 pub use error::{Error, ErrorKind, Failed, WriteError};
 pub use place::Place;
 pub use position::{Position, To};
-pub use record::{Header, HeaderName, Headers, Origin, Record, Records, Timestamp};
+pub use record::{Header, HeaderName, Headers, Origin, Packer, Packing, Record, Records, Timestamp};
 pub use sink::{Order, Sink};
 pub use source::{Commits, Refused, Room, Source, Start};
 pub use store::{CheckpointStore, TaskId};

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::checkpoint::{Offset, Partition};
 
-pub use headers::{Header, HeaderName, Headers};
+pub use headers::{Header, HeaderName, Headers, Packer, Packing};
 
 /// One record on its way from a source to a sink. Cloning copies no bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

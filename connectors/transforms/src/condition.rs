@@ -113,7 +113,7 @@ impl Condition {
     /// The payload must be JSON and is not.
     pub(crate) fn holds(&self, view: &mut View<'_>) -> Result<bool, Error> {
         match &self.subject {
-            Subject::Header(name) => Ok(self.test.accepts(view.record.headers.get(name).map(AsRef::as_ref))),
+            Subject::Header(name) => Ok(self.test.accepts(view.record.headers.get(name))),
             Subject::Json(number) => match view.at(*number)? {
                 Some(written) => Ok(self.test.accepts(Some(written.text()?.as_bytes()))),
                 None => Ok(self.test.accepts(None)),

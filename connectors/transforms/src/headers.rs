@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use weir_sdk::config::{Problem, child};
@@ -68,10 +67,7 @@ impl TransformConnector for Headers {
             return Err(Error::config(problems));
         }
         let rename = config.rename.into_iter().map(|(old, new)| (old, HeaderName::from(new)));
-        let set = config
-            .set
-            .into_iter()
-            .map(|(name, value)| Header { name: HeaderName::from(name), value: Some(Bytes::from(value)) });
+        let set = config.set.into_iter().map(|(name, value)| (HeaderName::from(name), value));
         Ok(Arc::new(Change { drop: config.drop, rename: rename.collect(), set: set.collect() }))
     }
 }
@@ -79,26 +75,26 @@ impl TransformConnector for Headers {
 struct Change {
     drop: Vec<String>,
     rename: Vec<(String, HeaderName)>,
-    set: Vec<Header>,
+    set: Vec<(HeaderName, String)>,
 }
 
 impl Change {
     /// What becomes of a header: its name from now on, or nothing.
-    fn name(&self, header: &Header, all: &[Header]) -> Option<HeaderName> {
+    fn name<'a>(&'a self, header: Header<'a>, all: &weir_sdk::Headers) -> Option<&'a HeaderName> {
         let name = header.name.as_str();
         let is_there = |old: &str| all.iter().any(|header| header.name.as_str() == old);
         if let Some((_, new)) = self.rename.iter().find(|(old, _)| old == name) {
-            return Some(new.clone());
+            return Some(new);
         }
         let dropped = self.drop.iter().any(|dropped| dropped == name);
-        let set = self.set.iter().any(|set| set.name == header.name);
-        let replaced = self.rename.iter().any(|(old, new)| *new == header.name && is_there(old));
-        (!dropped && !set && !replaced).then(|| header.name.clone())
+        let set = self.set.iter().any(|(set, _)| set == header.name);
+        let replaced = self.rename.iter().any(|(old, new)| new == header.name && is_there(old));
+        (!dropped && !set && !replaced).then_some(header.name)
     }
 
     /// A record that has none of the names keeps the list that it shares with others.
-    fn touches(&self, headers: &[Header]) -> bool {
-        let named = |header: &Header| {
+    fn touches(&self, headers: &weir_sdk::Headers) -> bool {
+        let named = |header: Header<'_>| {
             let name = header.name.as_str();
             self.drop.iter().any(|dropped| dropped == name) || self.rename.iter().any(|(old, _)| old == name)
         };
@@ -110,13 +106,12 @@ impl Transform for Change {
     fn apply(&self, mut record: Record, out: &mut Vec<Record>) -> Result<(), Error> {
         if self.touches(&record.headers) {
             let before = &record.headers;
-            let mut headers = Vec::with_capacity(before.len() + self.set.len());
-            headers.extend(before.iter().filter_map(|header| {
+            let kept = before.iter().filter_map(|header| {
                 let name = self.name(header, before)?;
-                Some(Header { name, value: header.value.clone() })
-            }));
-            headers.extend(self.set.iter().cloned());
-            record.headers = headers.into();
+                Some(Header { name, ..header })
+            });
+            let set = self.set.iter().map(|(name, value)| Header { name, value: Some(value.as_bytes()) });
+            record.headers = kept.chain(set).collect();
         }
         out.push(record);
         Ok(())
@@ -137,8 +132,8 @@ mod tests {
         let made = made(Headers, config, before.clone());
         let [after] = &made[..] else { panic!("one record: {made:?}") };
         assert_eq!((&after.key, &after.value, &after.origin), (&before.key, &before.value, &before.origin));
-        let text = |header: &weir_sdk::Header| {
-            let value = header.value.as_deref().unwrap_or_default();
+        let text = |header: weir_sdk::Header<'_>| {
+            let value = header.value.unwrap_or_default();
             format!("{}={}", header.name.as_str(), String::from_utf8_lossy(value))
         };
         after.headers.iter().map(text).collect::<Vec<_>>().join(" ")

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use bytes::Bytes;
-use weir_sdk::{HeaderName, Headers, Origin, Partition, Record, Timestamp};
+use weir_sdk::{Header, HeaderName, Origin, Partition, Record, Timestamp};
 
 use super::GeneratorConfig;
 
@@ -58,9 +58,8 @@ impl Sequence {
             text.extend_from_slice(b"\"}");
         });
         let text = Bytes::from(text);
-        let mut headers = Headers::default();
-        headers.push(EVENT_ID, text.slice(id.clone()));
-        headers.push(SEQUENCE_NUMBER, text.slice(number));
+        let header = |name, value| Header { name, value: Some(&text[value]) };
+        let headers = [header(&EVENT_ID, id.clone()), header(&SEQUENCE_NUMBER, number)].into_iter().collect();
         let origin = Origin { partition: self.partitions[partition].clone(), offset: text.slice(id).into() };
         Record { key: Some(text.slice(key)), value: Some(text.slice(value)), headers, timestamp, origin }
     }

@@ -12,7 +12,7 @@ use weir_redpanda_dev::RedpandaDev;
 use weir_sdk::metrics::Metrics;
 use weir_sdk::testing::keyless;
 use weir_sdk::{
-    Context, Error, ErrorKind, Header, Headers, Record, Records, Sink, TaskId, Timestamp, WriteError,
+    Context, Error, ErrorKind, Headers, Record, Records, Sink, TaskId, Timestamp, WriteError,
 };
 
 /// Far more than anything here takes.
@@ -94,10 +94,8 @@ pub(crate) fn texts(broker: &RedpandaDev, topic: &str) -> Vec<String> {
 
 fn record_of(message: &BorrowedMessage<'_>) -> Record {
     let owned = |bytes: Option<&[u8]>| bytes.map(Bytes::copy_from_slice);
-    let header = |header: rdkafka::message::Header<'_, &[u8]>| Header {
-        name: header.key.to_owned().into(),
-        value: owned(header.value),
-    };
+    let header =
+        |header: rdkafka::message::Header<'_, &[u8]>| (header.key.to_owned().into(), owned(header.value));
     Record {
         key: owned(message.key()),
         value: owned(message.payload()),

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::io::Write as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use scylla_cdc::consumer::OperationType as Op;
-use weir_sdk::{Header, HeaderName, Origin, Partition, Record, Timestamp};
+use weir_sdk::{HeaderName, Origin, Packer, Partition, Record, Timestamp};
 
 use super::config::{ChangeConfig, Deletes, KeyOf};
 use super::envelope::{Bound, Change, Envelope, Kind};
@@ -13,6 +14,11 @@ use crate::reader::change::Piece;
 use crate::reader::progress::Kept;
 use crate::reader::statement::{Content, Operations, Row, Skip};
 use crate::reader::{SOURCE_POSITION, SOURCE_TIME};
+
+/// The headers of each record, in this order.
+const HEADERS: [&str; 6] = ["op", "keyspace", "table", SOURCE_TIME, "sequence", SOURCE_POSITION];
+/// What they take of memory, about.
+const HEADERS_MEMORY: usize = 256;
 
 /// Makes records of the rows of a change.
 pub struct Joiner {
@@ -22,8 +28,9 @@ pub struct Joiner {
     counted: Operations,
     /// The table has rows within its partitions; where it has not, a partition is a row.
     has_rows: bool,
-    keyspace: Bytes,
-    table: Bytes,
+    keyspace: String,
+    table: String,
+    headers: Arc<[HeaderName]>,
     partition: Partition,
 }
 
@@ -39,8 +46,9 @@ impl Joiner {
             deletes: config.deletes,
             counted: config.counted(),
             has_rows,
-            keyspace: config.keyspace.clone().into(),
-            table: config.table.clone().into(),
+            keyspace: config.keyspace.clone(),
+            table: config.table.clone(),
+            headers: HEADERS.map(HeaderName::from).into(),
             partition: "log".into(),
         }
     }
@@ -98,7 +106,7 @@ impl Joiner {
         Some(Content::Event(self.record(&change, piece)))
     }
 
-    /// All texts of a record lie in one piece of memory: its value, its key, and the headers that are its own.
+    /// The texts of a record lie in one piece of memory, its headers in another.
     fn record(&self, change: &Change<'_>, piece: &Piece) -> Record {
         let Change { kind, id, .. } = *change;
         let mut text = Vec::with_capacity(self.envelope.size(change));
@@ -123,20 +131,18 @@ impl Joiner {
             (write(format_args!("{}", id.micros())), write(format_args!("{}", id.place.seq)));
         let text = Bytes::from(text);
         let is_tombstone = kind == Kind::Delete && self.deletes == Deletes::Tombstone;
-        let header =
-            |name: &'static str, value| Header { name: HeaderName::from_static(name), value: Some(value) };
-        let headers = vec![
-            header("op", Bytes::from_static(kind.name().as_bytes())),
-            header("keyspace", self.keyspace.clone()),
-            header("table", self.table.clone()),
-            header(SOURCE_TIME, text.slice(time)),
-            header("sequence", text.slice(sequence)),
-            header(SOURCE_POSITION, text.slice(position.clone())),
-        ];
+        let mut packer = Packer::new(self.headers.clone(), HEADERS_MEMORY);
+        let mut headers = packer.begin();
+        for value in [kind.name(), &self.keyspace, &self.table] {
+            headers.copy(value.as_bytes());
+        }
+        for own in [time, sequence, position.clone()] {
+            headers.copy(&text[own]);
+        }
         Record {
             key: Some(text.slice(key)),
             value: (!is_tombstone).then(|| text.slice(value)),
-            headers: headers.into(),
+            headers: headers.end(),
             timestamp: Timestamp(id.micros()),
             origin: Origin { partition: self.partition.clone(), offset: text.slice(position).into() },
         }

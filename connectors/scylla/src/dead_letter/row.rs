@@ -65,8 +65,8 @@ impl From<DeadLetter> for Written {
     }
 }
 
-fn pair(header: &Header) -> (String, Option<Bytes>) {
-    (header.name.as_str().to_owned(), header.value.clone())
+fn pair(header: Header<'_>) -> (String, Option<Bytes>) {
+    (header.name.as_str().to_owned(), header.value.map(Bytes::copy_from_slice))
 }
 
 /// What is read. A row that something else wrote may lack facts; it is a dead letter all the same.
@@ -108,7 +108,7 @@ impl Read {
         let micros =
             |time: Option<CqlTimestamp>| Timestamp(time.map_or(0, |time| time.0.saturating_mul(1_000)));
         let count = |number: Option<i32>| number.and_then(|number| number.try_into().ok()).unwrap_or(0);
-        let header = |(name, value): (String, Option<Bytes>)| Header { name: name.into(), value };
+        let header = |(name, value): (String, Option<Bytes>)| (name.into(), value);
         let headers: Headers = self.headers.unwrap_or_default().into_iter().map(header).collect();
         let stage = Stage::ALL.into_iter().find(|stage| Some(stage.as_str()) == self.stage.as_deref());
         let kind = ErrorKind::ALL.into_iter().find(|kind| Some(kind.as_str()) == self.error_kind.as_deref());

@@ -1,5 +1,7 @@
 //! The configured columns against those of the table: what is selected, and what each value becomes.
 
+use std::sync::Arc;
+
 use weir_sdk::HeaderName;
 use weir_sdk::config::{Problem, child, name_help};
 
@@ -87,6 +89,15 @@ impl Mapping {
     pub fn key(&self) -> Option<&str> {
         let key = self.columns.iter().find(|mapped| matches!(mapped.role, Role::Key(_)));
         key.map(|mapped| mapped.column.as_str())
+    }
+
+    /// The names of the headers, in the order of their columns, and `more` behind them.
+    pub fn headers(&self, more: &[&'static str]) -> Arc<[HeaderName]> {
+        let names = self.columns.iter().filter_map(|mapped| match &mapped.role {
+            Role::Key(name) | Role::Header(name) => Some(name.clone()),
+            Role::Rank | Role::Value => None,
+        });
+        names.chain(more.iter().map(|name| HeaderName::from(*name))).collect()
     }
 
     /// What is selected beside the key columns: `, "a", "b"`.

@@ -1,6 +1,6 @@
-//! Values of columns as text, many into one allocation.
+//! Values of columns as text, written to where their record wants them.
 
-use std::fmt::{Arguments, Write as _};
+use std::fmt::Write as _;
 
 use bytes::{Bytes, BytesMut};
 use scylla::deserialize::FrameSlice;
@@ -36,60 +36,47 @@ impl Form {
             _ => return None,
         })
     }
-}
 
-/// Bytes that many short texts share: one allocation for a page, not one for each value.
-#[derive(Debug)]
-pub struct Texts(BytesMut);
-
-impl Texts {
-    /// Room for so many bytes at a time.
-    pub fn with_capacity(bytes: usize) -> Self {
-        Self(BytesMut::with_capacity(bytes))
+    /// A column's value as bytes of their own, or of the page where they can stay as they are; `None` where it is empty.
+    pub fn bytes(self, cell: FrameSlice<'_>) -> Option<Bytes> {
+        if self == Self::Raw {
+            return Some(cell.to_bytes());
+        }
+        let mut memory = BytesMut::new();
+        self.put(&mut memory, cell.as_slice()).map(|()| memory.freeze())
     }
 
-    /// One text.
-    pub fn write(&mut self, text: Arguments<'_>) -> Bytes {
-        // Writing into memory fails only if a value's own formatting does, and these do not.
-        self.0.write_fmt(text).ok();
-        self.0.split().freeze()
-    }
-
-    /// A whole number.
-    pub fn whole(&mut self, number: i64) -> Bytes {
-        self.copy(itoa::Buffer::new().format(number))
-    }
-
-    fn copy(&mut self, text: &str) -> Bytes {
-        self.0.extend_from_slice(text.as_bytes());
-        self.0.split().freeze()
-    }
-
-    /// A column's value in its form; `None` where it is null or, as CQL allows, empty.
-    pub fn value(&mut self, form: Form, slice: FrameSlice<'_>) -> Option<Bytes> {
-        let bytes = slice.as_slice();
-        match form {
-            Form::Raw => Some(slice.to_bytes()),
-            Form::Uuid => {
+    /// Appends a column's value; `None` where it is, as CQL allows, empty.
+    pub fn put(self, memory: &mut BytesMut, bytes: &[u8]) -> Option<()> {
+        match self {
+            Self::Raw => memory.extend_from_slice(bytes),
+            Self::Uuid => {
                 let id = Uuid::from_slice(bytes).ok()?;
-                Some(self.copy(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())))
+                memory.extend_from_slice(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
             }
-            Form::Whole => Some(self.whole(whole(bytes)?)),
-            Form::Decimal => match bytes.len() {
-                4 => Some(self.write(format_args!("{}", f32::from_be_bytes(bytes.try_into().ok()?)))),
-                _ => Some(self.write(format_args!("{}", f64::from_be_bytes(bytes.try_into().ok()?)))),
+            Self::Whole => put_whole(memory, whole(bytes)?),
+            // Writing into memory fails only if a value's own formatting does, and these do not.
+            Self::Decimal => match bytes.len() {
+                4 => write!(memory, "{}", f32::from_be_bytes(bytes.try_into().ok()?)).ok()?,
+                _ => write!(memory, "{}", f64::from_be_bytes(bytes.try_into().ok()?)).ok()?,
             },
-            Form::Truth => Some(Bytes::from_static(if *bytes.first()? == 0 { b"false" } else { b"true" })),
-            Form::Time => {
+            Self::Truth => memory.extend_from_slice(if *bytes.first()? == 0 { b"false" } else { b"true" }),
+            Self::Time => {
                 let millis = whole(bytes)?;
                 // Times beyond the year 9999 have no such text; their number is still right.
-                Some(match jiff::Timestamp::from_millisecond(millis) {
-                    Ok(time) => self.write(format_args!("{time:.3}")),
-                    Err(_) => self.whole(millis),
-                })
+                match jiff::Timestamp::from_millisecond(millis) {
+                    Ok(time) => write!(memory, "{time:.3}").ok()?,
+                    Err(_) => put_whole(memory, millis),
+                }
             }
         }
+        Some(())
     }
+}
+
+/// Appends a whole number.
+pub fn put_whole(memory: &mut BytesMut, number: i64) {
+    memory.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// A whole number of 1, 2, 4 or 8 bytes, as CQL writes it.
@@ -104,13 +91,13 @@ pub fn whole(bytes: &[u8]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Form, Texts};
+    use super::Form;
     use bytes::Bytes;
     use scylla::deserialize::FrameSlice;
 
     fn shown(cql: &str, bytes: &[u8]) -> Option<Bytes> {
         let frame = Bytes::copy_from_slice(bytes);
-        Texts::with_capacity(64).value(Form::of(cql).unwrap(), FrameSlice::new(&frame))
+        Form::of(cql).unwrap().bytes(FrameSlice::new(&frame))
     }
 
     #[test]
@@ -128,12 +115,9 @@ mod tests {
     }
 
     #[test]
-    fn texts_share_memory_and_raw_values_share_the_frame() {
-        let mut texts = Texts::with_capacity(64);
-        let (a, b) = (texts.write(format_args!("one")), texts.write(format_args!("two")));
-        assert_eq!(a.as_ptr() as usize + 3, b.as_ptr() as usize);
+    fn raw_values_share_the_page() {
         let frame = Bytes::from_static(b"payload");
-        let raw = texts.value(Form::Raw, FrameSlice::new(&frame)).unwrap();
+        let raw = Form::Raw.bytes(FrameSlice::new(&frame)).unwrap();
         assert_eq!(raw.as_ptr(), frame.as_ptr());
     }
 }

@@ -80,7 +80,7 @@ impl Values {
                 }
                 None => None,
             },
-            Expression::Header(name) => record.headers.get(name).map(|bytes| Given::Bytes(bytes)),
+            Expression::Header(name) => record.headers.get(name).map(Given::Bytes),
             Expression::Key => record.key.as_ref().map(|bytes| Given::Bytes(bytes)),
             Expression::Payload => record.value.as_ref().map(|bytes| Given::Bytes(bytes)),
             Expression::Time => {

@@ -8,23 +8,20 @@ use scylla::response::PagingState;
 use scylla::response::query_result::QueryRowsResult;
 use scylla::statement::prepared::PreparedStatement;
 use weir_sdk::config::Problem;
-use weir_sdk::{Error, Partition, Record};
+use weir_sdk::{Error, ErrorKind, HeaderName, Packing, Partition, Record};
 
 use crate::outbox::mapping::Mapping;
-use crate::outbox::record::Draft;
-use crate::outbox::text::Texts;
+use crate::outbox::record::{Draft, packer};
 use crate::reader::table::{Table, refused};
 use crate::reader::time::Micros;
+use crate::reader::{SOURCE_POSITION, SOURCE_TIME};
 use crate::session::errors::{Classify, shape};
 use crate::session::page::{Cell, Rows, fixed, misshapen};
 use crate::session::schema::quote;
+use crate::snapshot::SNAPSHOT;
 
 /// Ranges read at the same time: what waits is a page of each.
 const PARALLEL: usize = 4;
-/// Bytes of text that a record has beside its payload, about.
-const TEXT: usize = 320;
-/// Texts of a page share pieces of memory no larger than this, so that one record kept keeps no more.
-const PIECE: usize = 32 * 1024;
 
 /// Reads the rows of a table as events.
 #[derive(Clone)]
@@ -32,6 +29,7 @@ pub struct Scan {
     session: Arc<Session>,
     statement: PreparedStatement,
     mapping: Arc<Mapping>,
+    headers: Arc<[HeaderName]>,
     partition: Partition,
     /// What was written since is left to the log.
     until: Micros,
@@ -95,7 +93,8 @@ impl Scan {
             statement.map_err(|error| error.classify().context("prepare the reading of the table"))?;
         statement.set_page_size(i32::try_from(page_size).unwrap_or(i32::MAX));
         statement.set_is_idempotent(true);
-        Ok(Self { session, statement, mapping: mapping.into(), partition: "snapshot".into(), until })
+        let headers = mapping.headers(&[SOURCE_POSITION, SOURCE_TIME, SNAPSHOT]);
+        Ok(Self { session, statement, mapping: mapping.into(), headers, partition: "snapshot".into(), until })
     }
 
     /// The pages of these ranges: number, the token behind which to begin, and the last token.
@@ -129,22 +128,26 @@ impl Scan {
     ) -> Result<(Page, Option<PagingState>), Error> {
         let answer = self.session.execute_single_page(&self.statement, (after, end), state).await;
         let (answer, next) = answer.map_err(|error| error.classify().context("read the table"))?;
-        let rows = self.rows(&answer.into_rows_result().map_err(shape)?)?;
+        let (scan, answer) = (self.clone(), answer.into_rows_result().map_err(shape)?);
+        // A task of its own, so that pages of several ranges are decoded at the same time.
+        let rows = tokio::spawn(async move { scan.rows(&answer) }).await;
+        let rows =
+            rows.map_err(|crash| Error::new(ErrorKind::Bug, "reading the table crashed").caused_by(crash))??;
         let next = next.into_paging_control_flow().continue_value();
         Ok((Page { range, rows, last: next.is_none() }, next))
     }
 
     fn rows(&self, page: &QueryRowsResult) -> Result<Vec<Found>, Error> {
-        let mut texts = Texts::with_capacity((page.rows_num() * TEXT).min(PIECE));
+        let mut packer = packer(&self.headers, page);
         let mut found = Vec::with_capacity(page.rows_num());
         let mut rows = Rows::of(page)?;
         while let Some(cells) = rows.next()? {
-            found.push(self.found(cells, &mut texts)?);
+            found.push(self.found(cells, packer.begin())?);
         }
         Ok(found)
     }
 
-    fn found(&self, cells: &[Cell<'_>], texts: &mut Texts) -> Result<Found, Error> {
+    fn found(&self, cells: &[Cell<'_>], headers: Packing<'_>) -> Result<Found, Error> {
         let [token, written, columns @ ..] = cells else { return Err(misshapen("columns are missing")) };
         let token = i64::from_be_bytes(fixed(Some(token))?);
         let written = written.map(|_| fixed(Some(written))).transpose()?.map(i64::from_be_bytes);
@@ -152,12 +155,12 @@ impl Scan {
         if written.is_some_and(|written| written >= self.until) {
             return found(0, Content::Later);
         }
-        let (Some(written), Some(draft)) = (written, Draft::of(&self.mapping, columns, texts)) else {
+        let (Some(written), Some(mut draft)) = (written, Draft::of(&self.mapping, columns, headers)) else {
             return found(0, Content::Incomplete);
         };
-        let id = draft.get("event_id").map(|id| String::from_utf8_lossy(id)).unwrap_or_default();
-        let position = texts.write(format_args!("snapshot:{token}:{id}"));
-        let record = draft.at(written, position, &self.partition, texts);
+        let id = String::from_utf8_lossy(draft.get("event_id")).into_owned();
+        draft.mark("true");
+        let record = draft.at(written, format_args!("snapshot:{token}:{id}"), &self.partition);
         found(record.size(), Content::Event(record))
     }
 }

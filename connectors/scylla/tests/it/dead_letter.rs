@@ -174,11 +174,7 @@ impl SinkFixture for Dead {
 }
 
 fn headers(pairs: Pairs) -> Headers {
-    let header = |(name, value): (String, Option<Vec<u8>>)| weir_sdk::Header {
-        name: name.into(),
-        value: value.map(Into::into),
-    };
-    pairs.into_iter().map(header).collect()
+    pairs.into_iter().map(|(name, value)| (name.into(), value)).collect()
 }
 
 struct Kept(Dead);

@@ -6,8 +6,6 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use bytes::Bytes;
-
 use super::{DeadLetter, Facts, Stage};
 use crate::checkpoint::{Offset, Partition};
 use crate::error::{Error, ErrorKind};
@@ -79,44 +77,48 @@ pub(super) fn mark_replay(letter: DeadLetter) -> Record {
 
 pub(super) fn write(letter: DeadLetter) -> Record {
     let DeadLetter { mut record, facts } = letter;
-    let origin = record.origin.clone();
-    let headers = &mut record.headers;
-    let mut push = |name: &'static str, value: &dyn Display| headers.push(name, value.to_string());
-    push(ID, &facts.id);
-    push(PIPELINE, &facts.task.pipeline);
-    push(SINK, &facts.task.sink);
-    push(STAGE, &facts.stage);
-    push(REFUSED_BY, &facts.refused_by);
-    push(KIND, &facts.kind);
-    push(MESSAGE, &facts.message);
-    push(ADVICE, &facts.advice);
-    push(ATTEMPTS, &facts.attempts);
-    push(FIRST_FAILED, &facts.first_failed.0);
-    push(LAST_FAILED, &facts.last_failed.0);
-    push(REPLAYS, &facts.replays);
-    push(TIMESTAMP, &record.timestamp.0);
-    push(PARTITION, &origin.partition);
-    headers.push(OFFSET, origin.offset.as_bytes().clone());
-    write_connects(headers, &facts, &origin);
+    let mut told = Vec::with_capacity(24);
+    let mut tell =
+        |name: &'static str, value: &dyn Display| told.push((name.into(), value.to_string().into()));
+    tell(ID, &facts.id);
+    tell(PIPELINE, &facts.task.pipeline);
+    tell(SINK, &facts.task.sink);
+    tell(STAGE, &facts.stage);
+    tell(REFUSED_BY, &facts.refused_by);
+    tell(KIND, &facts.kind);
+    tell(MESSAGE, &facts.message);
+    tell(ADVICE, &facts.advice);
+    tell(ATTEMPTS, &facts.attempts);
+    tell(FIRST_FAILED, &facts.first_failed.0);
+    tell(LAST_FAILED, &facts.last_failed.0);
+    tell(REPLAYS, &facts.replays);
+    tell(TIMESTAMP, &record.timestamp.0);
+    tell(PARTITION, &record.origin.partition);
+    told.push((OFFSET.into(), record.origin.offset.as_bytes().to_vec()));
+    tell_connects(&mut told, &facts, &record.origin);
+    let told = told.iter().map(|(name, value)| Header { name, value: Some(value) });
+    record.headers = record.headers.iter().chain(told).collect();
     record
 }
 
 /// Kafka Connect has a topic where we have partitions of any kind: both names are the partition's.
-fn write_connects(headers: &mut Headers, facts: &Facts, origin: &Origin) {
+fn tell_connects(told: &mut Vec<(HeaderName, Vec<u8>)>, facts: &Facts, origin: &Origin) {
+    let mut tell =
+        |name: &'static str, value: &dyn Display| told.push((name.into(), value.to_string().into()));
     let stage = match facts.stage {
         Stage::Source => "TASK_POLL",
         Stage::Transform => "TRANSFORMATION",
         Stage::Sink => "TASK_PUT",
     };
-    headers.push("__connect.errors.topic", origin.partition.as_str().to_owned());
-    headers.push("__connect.errors.partition", origin.partition.as_str().to_owned());
-    headers.push("__connect.errors.offset", shown(origin.offset.as_bytes()));
-    headers.push("__connect.errors.connector.name", facts.task.pipeline.clone());
-    headers.push("__connect.errors.task.id", facts.task.sink.clone());
-    headers.push("__connect.errors.stage", stage);
-    headers.push("__connect.errors.class.name", facts.refused_by.clone());
-    headers.push("__connect.errors.exception.class.name", facts.kind.as_str());
-    headers.push("__connect.errors.exception.message", facts.message.clone());
+    tell("__connect.errors.topic", &origin.partition);
+    tell("__connect.errors.partition", &origin.partition);
+    tell("__connect.errors.offset", &shown(origin.offset.as_bytes()));
+    tell("__connect.errors.connector.name", &facts.task.pipeline);
+    tell("__connect.errors.task.id", &facts.task.sink);
+    tell("__connect.errors.stage", &stage);
+    tell("__connect.errors.class.name", &facts.refused_by);
+    tell("__connect.errors.exception.class.name", &facts.kind);
+    tell("__connect.errors.exception.message", &facts.message);
 }
 
 /// Bytes as text where they are text, otherwise as `0x` and hexadecimal digits.
@@ -128,17 +130,18 @@ fn shown(bytes: &[u8]) -> String {
 }
 
 pub(super) fn read(record: Record) -> Result<DeadLetter, Error> {
-    let is_id = |header: &Header| header.name.as_str() == ID;
-    let begin = record.headers.iter().rposition(is_id).ok_or_else(|| unreadable(ID))?;
+    let all: Vec<Header<'_>> = record.headers.iter().collect();
+    let begin = all.iter().rposition(|header| header.name.as_str() == ID).ok_or_else(|| unreadable(ID))?;
     let is_fact = |name: &HeaderName| name.as_str().starts_with(OURS) || name.as_str().starts_with(CONNECTS);
-    let behind = &record.headers[begin..];
-    let end = begin + behind.iter().take_while(|header| is_fact(&header.name)).count();
-    let facts: Headers = record.headers[begin..end].iter().cloned().collect();
+    let (own, behind) = all.split_at(begin);
+    let end = behind.iter().take_while(|header| is_fact(header.name)).count();
+    let (facts, added) = behind.split_at(end);
+    let facts: Headers = facts.iter().copied().collect();
     // A far side may have added headers of its own behind ours; they stay.
-    let own = record.headers[..begin].iter().chain(&record.headers[end..]).cloned().collect();
+    let own = own.iter().chain(added).copied().collect();
     let origin = Origin {
         partition: Partition::from(text(&facts, PARTITION)?),
-        offset: Offset::from(facts.get(OFFSET).cloned().ok_or_else(|| unreadable(OFFSET))?),
+        offset: Offset::from(facts.get(OFFSET).ok_or_else(|| unreadable(OFFSET))?.to_vec()),
     };
     let timestamp = Timestamp(value(&facts, TIMESTAMP)?);
     let facts = Facts {
@@ -176,7 +179,7 @@ fn named<T: Copy>(
     all.iter().copied().find(|one| as_str(*one) == text).ok_or_else(|| unreadable(name))
 }
 
-fn parsed<T: FromStr>(value: Option<&Bytes>) -> Option<T> {
+fn parsed<T: FromStr>(value: Option<&[u8]>) -> Option<T> {
     std::str::from_utf8(value?).ok()?.parse().ok()
 }
 

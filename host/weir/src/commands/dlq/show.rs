@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use serde_json::{Value, json};
 use weir_host::config::Lookup;
 use weir_host::registry::Registry;
@@ -115,7 +114,7 @@ fn table(rows: &[[String; 10]]) {
 fn row(letter: &DeadLetter) -> [String; 10] {
     let (record, facts) = (&letter.record, &letter.facts);
     let text =
-        |bytes: Option<&Bytes>| short(&bytes.map_or("-".into(), |bytes| String::from_utf8_lossy(bytes)), 36);
+        |bytes: Option<&[u8]>| short(&bytes.map_or("-".into(), String::from_utf8_lossy), 36);
     [
         facts.id.to_string(),
         time(facts.last_failed),
@@ -123,7 +122,7 @@ fn row(letter: &DeadLetter) -> [String; 10] {
         facts.stage.to_string(),
         facts.kind.to_string(),
         text(record.headers.get("event_type")),
-        text(record.key.as_ref()),
+        text(record.key.as_deref()),
         facts.attempts.to_string(),
         facts.replays.to_string(),
         short(&facts.message, 80),
@@ -155,25 +154,25 @@ fn whole(letter: &DeadLetter) {
         ("last failed", time(facts.last_failed)),
         ("source", format!("{} at {}", origin.partition, shown(Some(origin.offset.as_bytes())))),
         ("written", time(record.timestamp)),
-        ("key", shown(record.key.as_ref())),
+        ("key", shown(record.key.as_deref())),
     ];
     for (name, text) in lines {
         output::line(format!("{name:<13} {text}"));
     }
     output::line("headers");
     for header in record.headers.iter() {
-        output::line(format!("  {} = {}", header.name.as_str(), shown(header.value.as_ref())));
+        output::line(format!("  {} = {}", header.name.as_str(), shown(header.value)));
     }
     output::line("payload");
-    output::line(shown(record.value.as_ref()));
+    output::line(shown(record.value.as_deref()));
 }
 
 /// Bytes for a person: text where they are text, otherwise base64.
-fn shown(bytes: Option<&Bytes>) -> String {
-    match bytes.map(|bytes| std::str::from_utf8(bytes)) {
-        None => "(none)".to_owned(),
-        Some(Ok(text)) => text.to_owned(),
-        Some(Err(_)) => format!("base64:{}", STANDARD.encode(bytes.map_or(&[][..], |bytes| bytes))),
+fn shown(bytes: Option<&[u8]>) -> String {
+    let Some(bytes) = bytes else { return "(none)".to_owned() };
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => format!("base64:{}", STANDARD.encode(bytes)),
     }
 }
 
@@ -187,7 +186,7 @@ fn object(letter: &DeadLetter) -> Value {
     let headers: Vec<_> = record
         .headers
         .iter()
-        .map(|header| json!([header.name.as_str(), coded(header.value.as_ref())]))
+        .map(|header| json!([header.name.as_str(), coded(header.value)]))
         .collect();
     json!({
         "id": facts.id.to_string(),
@@ -202,8 +201,8 @@ fn object(letter: &DeadLetter) -> Value {
         "replays": facts.replays,
         "first_failed": time(facts.first_failed),
         "last_failed": time(facts.last_failed),
-        "key": coded(record.key.as_ref()),
-        "value": coded(record.value.as_ref()),
+        "key": coded(record.key.as_deref()),
+        "value": coded(record.value.as_deref()),
         "headers": headers,
         "timestamp_us": record.timestamp.0,
         "origin": {
@@ -213,7 +212,7 @@ fn object(letter: &DeadLetter) -> Value {
     })
 }
 
-fn coded(bytes: Option<&Bytes>) -> Value {
+fn coded(bytes: Option<&[u8]>) -> Value {
     bytes.map_or(Value::Null, |bytes| match std::str::from_utf8(bytes) {
         Ok(text) => Value::from(text),
         Err(_) => json!({ "base64": STANDARD.encode(bytes) }),

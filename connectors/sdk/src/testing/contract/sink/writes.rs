@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use super::super::battery::{Check, Verdict};
 use super::SinkFixture;
 use super::lane::Lane;
-use crate::record::{Header, Headers, Record, Records};
+use crate::record::{Headers, Record, Records};
 use crate::testing::records::name;
 
 pub(super) async fn probe(fixture: &dyn SinkFixture) -> Check {
@@ -36,8 +36,7 @@ fn kinds(lane: &Lane<'_>) -> Vec<Record> {
     records[1].headers.push("note", Bytes::from("zwölf € \u{1f4e6}\n\"quoted\""));
     records[2].headers.push("repeated", "first");
     records[2].headers.push("repeated", "second");
-    let null = Header { name: "null".into(), value: None };
-    records[3].headers = Headers::from(vec![null]);
+    records[3].headers = Headers::from_iter([("null".into(), None::<Bytes>)]);
     records[3].headers.push("empty", "");
     records[3].headers.push("bytes", vec![0, 0xff, 0xfe, b'\n']);
     records[4].value =
