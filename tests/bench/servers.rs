@@ -130,6 +130,12 @@ impl Server {
         self.process.line("how many partitions", |line| line.parse().ok())
     }
 
+    /// The same of the prepared statements whose text begins so.
+    pub(crate) fn partitions_read_by(&mut self, begin: &str) -> anyhow::Result<u64> {
+        self.process.tell(begin)?;
+        self.process.line("how many partitions", |line| line.parse().ok())
+    }
+
     /// What the server has used.
     pub(crate) fn used(&self) -> anyhow::Result<Used> {
         process::used(self.pid)
@@ -150,6 +156,7 @@ pub(crate) fn serve(args: &Args) -> anyhow::Result<()> {
                 match line?.as_str() {
                     "statements" => super::report::say(server.faults().statements()),
                     "partitions" => super::report::say(server.faults().partitions_read()),
+                    begin if begin.starts_with("SELECT") => super::report::say(server.asked(begin).partitions),
                     seconds => server.clock().advance(Duration::from_secs(seconds.parse()?)),
                 }
             }

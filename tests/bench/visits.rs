@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use weir_scylla::reader::statement::KEY_COLUMNS;
+
 use super::events::Outbox;
 use super::outbox::{Tried, pipeline};
 use super::process::{Process, until};
@@ -36,6 +38,21 @@ struct Spent {
 struct Watched {
     copying: Spent,
     all: Spent,
+    asked: Asked,
+}
+
+/// Partitions of the log that were looked for: visits ask for names, polling for more.
+struct Asked {
+    visits: u64,
+    polling: u64,
+}
+
+impl Asked {
+    fn of(scylla: &mut Server) -> anyhow::Result<Self> {
+        let visits = scylla.partitions_read_by(&format!("SELECT {KEY_COLUMNS} FROM"))?;
+        let polling = scylla.partitions_read_by(&format!("SELECT {KEY_COLUMNS}, "))?;
+        Ok(Self { visits, polling })
+    }
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -43,12 +60,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let old = watch(args, Server::aged_scylla(args.vnodes)?, Server::age)?;
     let young = watch(args, Server::scylla(args.vnodes)?, |_| Ok(()))?;
     let micros = |cpu: Duration| cpu.as_secs_f64() * 1e6 / args.events as f64;
-    for (name, Watched { copying, all }) in [("too old for visits", &old), ("visited", &young)] {
+    for (name, Watched { copying, all, asked }) in [("too old for visits", &old), ("visited", &young)] {
         say(format_args!(
-            "{name:<18} CPU s per million: {:.2} while it is copied, {:.2} in all; database {:.2} in all",
+            "{name:<18} CPU s per million: {:.2} while it is copied, {:.2} in all; database {:.2} in all; \
+             partitions looked for by visits {}, by polling {}",
             micros(copying.weir),
             micros(all.weir),
             micros(all.database),
+            asked.visits,
+            asked.polling,
         ));
     }
     let visits = young.all.weir.saturating_sub(old.all.weir);
@@ -84,5 +104,6 @@ fn watch(
     })?;
     let copying = spent(&weir)?;
     std::thread::sleep(end.saturating_duration_since(Instant::now()));
-    Ok(Watched { copying, all: spent(&weir)? })
+    let all = spent(&weir)?;
+    Ok(Watched { copying, all, asked: Asked::of(&mut scylla)? })
 }
