@@ -25,3 +25,4 @@ mod sessions;
 mod snapshot;
 mod topology;
 mod troubles;
+mod visits;
