@@ -344,5 +344,5 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn header(record: &Record, name: &str) -> Option<String> {
-    record.headers.get(name).map(|value| text(value))
+    record.headers.get(name).map(text)
 }
