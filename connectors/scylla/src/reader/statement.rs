@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use scylla::client::session::Session;
-use scylla::response::{PagingState, query_result::QueryRowsResult};
+use scylla::response::query_result::{QueryResult, QueryRowsResult};
+use scylla::response::{PagingState, PagingStateResponse};
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::CqlTimeuuid;
 use weir_sdk::{Error, Record};
 
 use super::change::Piece;
+use super::fetch::Paged;
 use super::progress::Kept;
 use super::row::{Place, RowId, StreamId};
 use super::tally::Tally;
 use super::time::Bucket;
 use super::unsettled::Sum;
 use crate::session::errors::{Classify, shape};
-use crate::session::page::{Cell, Rows, fixed};
+use crate::session::page::{Cell, Rows, fixed, take};
 
 /// The columns that name a row, and what happened.
 pub const KEY_COLUMNS: &str = r#""cdc$stream_id", "cdc$time", "cdc$batch_seq_no", "cdc$operation""#;
@@ -76,21 +78,22 @@ impl<R> Statement<R> {
     pub fn decoding<S>(&self, decode: Decode<S>) -> Statement<S> {
         Statement { session: self.session.clone(), prepared: self.prepared.clone(), decode }
     }
+}
 
-    /// Asks for one page.
-    pub async fn ask(&self, part: &Part, state: PagingState) -> Result<Answer, Error> {
+impl<R: Send + 'static> Paged for Statement<R> {
+    type Part = Part;
+    type Row = R;
+
+    async fn ask(&self, part: &Part, from: PagingState) -> Result<Answer, Error> {
         let streams: Vec<&[u8]> = part.streams.iter().map(|stream| stream.0.as_slice()).collect();
         let values = (streams, part.from, part.to);
-        let answer = self.session.execute_single_page(&self.prepared, values, state).await;
+        let answer = self.session.execute_single_page(&self.prepared, values, from).await;
         let (answer, next) = answer.map_err(|error| error.classify().context("read the log"))?;
-        let rows = answer.into_rows_result().map_err(shape)?;
-        Ok(Answer { rows, next: next.into_paging_control_flow().continue_value() })
+        Answer::of(answer, next)
     }
 
-    /// Turns an answer into rows.
-    pub fn decode(&self, answer: Answer) -> Result<Page<R>, Error> {
-        let rows = (self.decode)(&answer.rows)?;
-        Ok(Page { rows, bytes: answer.rows.rows_bytes_size(), next: answer.next })
+    fn decode(&self, answer: Answer) -> Result<Page<R>, Error> {
+        answer.page(&*self.decode)
     }
 }
 
@@ -99,6 +102,25 @@ pub struct Answer {
     rows: QueryRowsResult,
     /// Where the next page begins; `None` after the last one.
     pub next: Option<PagingState>,
+}
+
+impl Answer {
+    /// Of what the driver has got.
+    ///
+    /// # Errors
+    /// `Bug` when it is no page of rows.
+    pub fn of(answer: QueryResult, next: PagingStateResponse) -> Result<Self, Error> {
+        let rows = answer.into_rows_result().map_err(shape)?;
+        Ok(Self { rows, next: next.into_paging_control_flow().continue_value() })
+    }
+
+    /// The page that holds these rows, decoded.
+    pub fn page<R>(
+        self,
+        decode: impl FnOnce(&QueryRowsResult) -> Result<Vec<R>, Error>,
+    ) -> Result<Page<R>, Error> {
+        Ok(Page { rows: decode(&self.rows)?, bytes: self.rows.rows_bytes_size(), next: self.next })
+    }
 }
 
 /// A row of the log with its content. Cloning copies no bytes.
@@ -174,11 +196,14 @@ impl Key {
     /// # Errors
     /// `Bug` when they are not the [`KEY_COLUMNS`].
     pub(crate) fn of(cells: &[Cell<'_>]) -> Result<Self, Error> {
-        let stream = StreamId(fixed(cells.first())?);
-        let time = CqlTimeuuid::from_bytes(fixed(cells.get(1))?);
-        let seq = i32::from_be_bytes(fixed(cells.get(2))?);
-        let [operation] = fixed(cells.get(3))?;
-        Ok(Self { id: RowId { stream, place: Place { time, seq } }, operation: operation.cast_signed() })
+        let (stream, time) = (fixed(cells.first())?, fixed(cells.get(1))?);
+        Ok(Self::new(stream, time, fixed(cells.get(2))?, fixed(cells.get(3))?))
+    }
+
+    fn new(stream: [u8; 16], time: [u8; 16], seq: [u8; 4], operation: [u8; 1]) -> Self {
+        let place = Place { time: CqlTimeuuid::from_bytes(time), seq: i32::from_be_bytes(seq) };
+        let id = RowId { stream: StreamId(stream), place };
+        Self { id, operation: i8::from_be_bytes(operation) }
     }
 
     /// The decoder of the statement that later visits use: the rows of these operations, and no others.
@@ -199,10 +224,11 @@ impl Key {
         })
     }
 
+    /// Goes through a page whose rows are nothing but names.
     fn each(page: &QueryRowsResult, counted: Operations, mut what: impl FnMut(Self)) -> Result<(), Error> {
-        let mut rows = Rows::of(page)?;
-        while let Some(cells) = rows.next()? {
-            let key = Self::of(cells)?;
+        let mut rows = Rows::of(page)?.bytes();
+        for _ in 0..page.rows_num() {
+            let key = Self::new(take(&mut rows)?, take(&mut rows)?, take(&mut rows)?, take(&mut rows)?);
             if counted.has(key.operation) == Kept::Yes {
                 what(key);
             }

@@ -41,7 +41,7 @@ pub fn first_from(at: Micros) -> Minute {
     if begin_of(within) < at { within + 1 } else { within }
 }
 
-/// What was emitted of one minute; seconds without rows are not in it.
+/// How many rows some seconds have, and the sums of their hashes; seconds without rows are not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally(BTreeMap<Bucket, Sum>);
 
