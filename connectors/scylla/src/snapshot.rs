@@ -6,7 +6,7 @@
 //! was written meanwhile comes from there, and what the table showed of it is passed over where that is certain.
 //!
 //! * [`ranges`]: how far each range is, and the checkpoint that says so
-//! * [`scan`]: the pages of the ranges
+//! * [`scan`]: the statement that reads them
 
 pub mod ranges;
 pub mod scan;
@@ -14,14 +14,15 @@ pub mod scan;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use futures::StreamExt;
 use tokio::time::{Instant, sleep_until};
 use weir_sdk::metrics::{Counter, Gauge, names};
 use weir_sdk::{Batch, Context, Error, ErrorKind, Room};
 
+use crate::reader::fetch::Fetch;
 use crate::reader::queue::Filling;
-use ranges::Ranges;
-use scan::{Content, Found, Page, Pages, Scan};
+use crate::reader::statement::Page;
+use ranges::{Left, Ranges};
+use scan::{Content, Found, Scan};
 
 /// The header of a record that was read from the table and not from its log.
 pub const SNAPSHOT: &str = "weir.snapshot";
@@ -37,10 +38,14 @@ const REPORT: Duration = Duration::from_secs(10);
 pub struct Snapshot {
     ranges: Ranges,
     /// Beginning where the ranges were; after an error the next one is asked for again.
-    pages: Pages,
+    pages: Fetch<Scan>,
+    /// The ranges that they are of.
+    reading: Vec<Left>,
     /// What the query failed with, until what came before it is in a batch.
     failed: Option<Error>,
     arrived: VecDeque<Arrived>,
+    /// How many rows have arrived, and the bytes that they take of a batch.
+    waiting: (usize, usize),
     since: Option<Instant>,
     /// From then on rows that were written since it began may be missing in the log.
     deadline: Option<Instant>,
@@ -55,7 +60,7 @@ struct Arrived {
 
 impl Snapshot {
     /// Goes on where `ranges` are. `left` is how long the log holds what was written since it began; `None` is for ever.
-    pub fn new(scan: &Scan, ranges: Ranges, left: Option<Duration>, context: &Context) -> Self {
+    pub fn new(scan: Scan, ranges: Ranges, left: Option<Duration>, context: &Context) -> Self {
         let now = Instant::now();
         let report = Report {
             rows: context.metrics().counter(names::SNAPSHOT_ROWS),
@@ -68,8 +73,19 @@ impl Snapshot {
         };
         tracing::info!(done = %percent(ranges.done()), "the table is read before its log");
         let deadline = left.and_then(|left| now.checked_add(left));
-        let pages = scan.pages(ranges.left());
-        Self { ranges, pages, failed: None, arrived: VecDeque::new(), since: None, deadline, report }
+        let reading = ranges.left();
+        let pages = Fetch::new(scan.into(), reading.clone());
+        Self {
+            ranges,
+            pages,
+            reading,
+            failed: None,
+            arrived: VecDeque::new(),
+            waiting: (0, 0),
+            since: None,
+            deadline,
+            report,
+        }
     }
 
     /// The next batch that fits the room; `None` when every row is in an earlier one.
@@ -88,9 +104,9 @@ impl Snapshot {
             tokio::select! {
                 biased;
                 page = self.pages.next() => match page {
-                    Some(Ok(page)) => self.receive(page),
-                    Some(Err(error)) => self.failed = Some(error),
-                    None => break,
+                    Ok(Some((range, page))) => self.receive(range, page),
+                    Err(error) => self.failed = Some(error),
+                    Ok(None) => break,
                 },
                 () = sleep_until(wake) => break,
             }
@@ -105,20 +121,21 @@ impl Snapshot {
     }
 
     fn fills(&self, room: Room) -> bool {
-        let rows = || self.arrived.iter().flat_map(|page| page.rows.as_slice());
-        rows().count() >= room.records || rows().map(|row| row.size).sum::<usize>() >= room.bytes
+        self.waiting.0 >= room.records || self.waiting.1 >= room.bytes
     }
 
-    fn receive(&mut self, page: Page) {
-        let Page { range, rows, last } = page;
-        if !rows.is_empty() {
+    fn receive(&mut self, range: usize, page: Page<Found>) {
+        if !page.rows.is_empty() {
             self.since.get_or_insert_with(Instant::now);
         }
-        self.arrived.push_back(Arrived { range, rows: rows.into_iter(), last });
+        self.waiting.0 += page.rows.len();
+        self.waiting.1 += page.rows.iter().map(|row| row.size).sum::<usize>();
+        let range = self.reading[range].number;
+        self.arrived.push_back(Arrived { range, rows: page.rows.into_iter(), last: page.next.is_none() });
     }
 
     fn fill(&mut self, room: Room) -> Batch {
-        let mut filling = Filling::new(room, self.arrived.iter().map(|page| page.rows.len()).sum());
+        let mut filling = Filling::new(room, self.waiting.0);
         while let Some(page) = self.arrived.front_mut() {
             let Some(found) = page.rows.as_slice().first() else {
                 if page.last {
@@ -131,6 +148,8 @@ impl Snapshot {
                 break;
             }
             if let Some(found) = page.rows.next() {
+                self.waiting.0 -= 1;
+                self.waiting.1 -= found.size;
                 self.ranges.pass(page.range, found.token);
                 self.report.read += 1;
                 match found.content {

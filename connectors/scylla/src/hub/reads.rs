@@ -34,7 +34,7 @@ pub struct Reads<R> {
 }
 
 /// One read, followed by any number of seats.
-pub struct Read<R> {
+pub struct Read<R: Send + 'static> {
     reads: Arc<Reads<R>>,
     number: u64,
     parts: Arc<[Part]>,
@@ -42,8 +42,8 @@ pub struct Read<R> {
     source: tokio::sync::Mutex<Lead<R>>,
 }
 
-struct Lead<R> {
-    fetch: Fetch<R>,
+struct Lead<R: Send + 'static> {
+    fetch: Fetch<Statement<R>>,
     failure: Failure,
 }
 
@@ -162,13 +162,13 @@ impl<R: Send + Sync + 'static> Kept for Arc<Read<R>> {
 }
 
 /// One seat's place in a read.
-pub struct Cursor<R> {
+pub struct Cursor<R: Send + 'static> {
     read: Arc<Read<R>>,
     at: usize,
     /// Where each part goes on; `None` where it is read to its end.
     next: Vec<Option<PagingState>>,
     /// Goes on where what was kept ends for us.
-    alone: Option<Fetch<R>>,
+    alone: Option<Fetch<Statement<R>>>,
 }
 
 impl<R: Send + Sync + 'static> Cursor<R> {
@@ -208,7 +208,7 @@ impl<R: Send + Sync + 'static> Cursor<R> {
         }
     }
 
-    fn rest(&self) -> Fetch<R> {
+    fn rest(&self) -> Fetch<Statement<R>> {
         let parts = self.read.parts.iter().cloned().zip(self.next.iter().cloned()).collect();
         Fetch::from_within(self.read.reads.statement.clone(), parts)
     }

@@ -49,7 +49,7 @@ impl Visited {
 }
 
 /// The reads that were asked for so far, as long as all of them can be had.
-struct Asked<R> {
+struct Asked<R: Send + 'static> {
     reads: Arc<Reads<R>>,
     asked: Mutex<Vec<Arc<Read<R>>>>,
 }

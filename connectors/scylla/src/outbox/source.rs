@@ -85,7 +85,7 @@ impl SourceConnector for Outbox {
                 let unread = begin.position.main.unread();
                 let held = log.table.ttl().map(|ttl| unread.saturating_add(micros(ttl)) - now);
                 let left = held.map(|left| Duration::from_micros(left.max(0).unsigned_abs()));
-                Some(Box::new(Snapshot::new(&scan, ranges, left, &context)))
+                Some(Box::new(Snapshot::new(scan, ranges, left, &context)))
             }
             None => None,
         };

@@ -7,26 +7,44 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use weir_sdk::{Error, ErrorKind};
 
-use super::statement::{Page, Part, Statement};
+use super::statement::{Answer, Page};
 
 /// Parts read at the same time: enough to hide the way to the server, few enough to bound what waits here.
 const PARALLEL: usize = 4;
 
+/// What is read part by part, and page by page.
+pub trait Paged: Send + Sync + 'static {
+    /// What one query asks for.
+    type Part: Clone + Send + Sync + 'static;
+    /// What it answers.
+    type Row: Send + 'static;
+
+    /// Asks for one page.
+    fn ask(&self, part: &Self::Part, from: PagingState)
+    -> impl Future<Output = Result<Answer, Error>> + Send;
+
+    /// Turns an answer into rows.
+    ///
+    /// # Errors
+    /// `Bug` when they do not look as they were asked for.
+    fn decode(&self, answer: Answer) -> Result<Page<Self::Row>, Error>;
+}
+
 /// The pages of some parts. Pages of one part come in order; parts come as they are answered.
 ///
 /// Dropping it stops what is under way. After an error the next call goes on behind the last page that was given out.
-pub struct Fetch<R> {
-    statement: Arc<Statement<R>>,
-    parts: Vec<Progress>,
+pub struct Fetch<P: Paged> {
+    paged: Arc<P>,
+    parts: Vec<Progress<P::Part>>,
     running: usize,
     tasks: JoinSet<()>,
-    pages: mpsc::Receiver<Given<R>>,
-    sender: mpsc::Sender<Given<R>>,
+    pages: mpsc::Receiver<Given<P>>,
+    sender: mpsc::Sender<Given<P>>,
 }
 
-type Given<R> = (usize, Result<Page<R>, Error>);
+type Given<P> = (usize, Result<Page<<P as Paged>::Row>, Error>);
 
-struct Progress {
+struct Progress<Part> {
     part: Part,
     state: State,
 }
@@ -38,37 +56,41 @@ enum State {
     Done,
 }
 
-impl<R: Send + 'static> Fetch<R> {
+impl<P: Paged> Fetch<P> {
     /// Nothing is asked before the first [`next`](Self::next).
-    pub fn new(statement: Arc<Statement<R>>, parts: Vec<Part>) -> Self {
+    pub fn new(paged: Arc<P>, parts: Vec<P::Part>) -> Self {
         let begin = parts.into_iter().map(|part| (part, Some(PagingState::start()))).collect();
-        Self::from_within(statement, begin)
+        Self::from_within(paged, begin)
     }
 
     /// Goes on within each part; `None` where it was read to its end.
-    pub fn from_within(statement: Arc<Statement<R>>, parts: Vec<(Part, Option<PagingState>)>) -> Self {
+    pub fn from_within(paged: Arc<P>, parts: Vec<(P::Part, Option<PagingState>)>) -> Self {
         let (sender, pages) = mpsc::channel(1);
         let state = |next: Option<PagingState>| next.map_or(State::Done, State::Waiting);
         let parts = parts.into_iter().map(|(part, next)| Progress { part, state: state(next) }).collect();
-        Self { statement, parts, running: 0, tasks: JoinSet::new(), pages, sender }
+        Self { paged, parts, running: 0, tasks: JoinSet::new(), pages, sender }
     }
 
     /// The next page and the index of its part; `None` when every part is read. Safe to drop.
-    pub async fn next(&mut self) -> Result<Option<(usize, Page<R>)>, Error> {
+    pub async fn next(&mut self) -> Result<Option<(usize, Page<P::Row>)>, Error> {
         self.start();
         while self.running > 0 {
             tokio::select! {
                 biased;
                 Some((part, answer)) = self.pages.recv() => return self.answered(part, answer).map(Some),
                 Some(ended) = self.tasks.join_next() => if let Err(crash) = ended {
-                    return Err(Error::new(ErrorKind::Bug, "reading the log crashed").caused_by(crash));
+                    return Err(Error::new(ErrorKind::Bug, "reading a page crashed").caused_by(crash));
                 },
             }
         }
         Ok(None)
     }
 
-    fn answered(&mut self, part: usize, answer: Result<Page<R>, Error>) -> Result<(usize, Page<R>), Error> {
+    fn answered(
+        &mut self,
+        part: usize,
+        answer: Result<Page<P::Row>, Error>,
+    ) -> Result<(usize, Page<P::Row>), Error> {
         let progress = &mut self.parts[part];
         match answer {
             Ok(page) => {
@@ -99,32 +121,31 @@ impl<R: Send + 'static> Fetch<R> {
             let state = state.clone();
             progress.state = State::Running(state.clone());
             self.running += 1;
-            let (statement, part, sender) =
-                (self.statement.clone(), progress.part.clone(), self.sender.clone());
-            self.tasks.spawn(async move { read(&statement, index, &part, state, &sender).await });
+            let (paged, part, sender) = (self.paged.clone(), progress.part.clone(), self.sender.clone());
+            self.tasks.spawn(async move { read(&*paged, index, &part, state, &sender).await });
         }
     }
 }
 
 /// Asks for the next page before it decodes this one, so that the server and we work at the same time.
-async fn read<R>(
-    statement: &Statement<R>,
+async fn read<P: Paged>(
+    paged: &P,
     index: usize,
-    part: &Part,
+    part: &P::Part,
     state: PagingState,
-    pages: &mpsc::Sender<Given<R>>,
+    pages: &mpsc::Sender<Given<P>>,
 ) {
-    let mut asked = Some(statement.ask(part, state).await);
+    let mut asked = Some(paged.ask(part, state).await);
     while let Some(answer) = asked.take() {
         let next = answer.as_ref().ok().and_then(|answer| answer.next.clone());
         let ask = async {
             match next {
-                Some(state) => Some(statement.ask(part, state).await),
+                Some(state) => Some(paged.ask(part, state).await),
                 None => None,
             }
         };
         let give = async {
-            let page = answer.and_then(|answer| statement.decode(answer));
+            let page = answer.and_then(|answer| paged.decode(answer));
             let decoded = page.is_ok();
             pages.send((index, page)).await.is_ok() && decoded
         };

@@ -30,6 +30,17 @@ pub struct Ranges {
     of_saved: bool,
 }
 
+/// What is left to read of a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The number of the range.
+    pub number: u32,
+    /// The token behind which to go on.
+    pub after: i64,
+    /// The last token.
+    pub end: i64,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Range {
     /// Every row up to this token was emitted.
@@ -107,12 +118,12 @@ impl Ranges {
         self.began
     }
 
-    /// The ranges that are not read to their end: number, the token behind which to go on, and the last token.
-    pub fn left(&self) -> Vec<(u32, i64, i64)> {
+    /// What is left of each range that is not read to its end.
+    pub fn left(&self) -> Vec<Left> {
         let numbered = (0..).zip(&self.ranges);
         numbered
             .filter(|(_, range)| range.after < range.end)
-            .map(|(n, range)| (n, range.after, range.end))
+            .map(|(number, range)| Left { number, after: range.after, end: range.end })
             .collect()
     }
 
@@ -205,7 +216,7 @@ fn unreadable(partition: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{RANGES, Ranges, split};
+    use super::{Left, RANGES, Ranges, split};
     use proptest::prelude::*;
     use uuid::Uuid;
     use weir_sdk::{Checkpoint, Partition};
@@ -223,15 +234,15 @@ mod tests {
         let mut ranges = Ranges::begin(7);
         assert!(!ranges.checkpoint().is_empty(), "that it began");
         let first = ranges.left()[3];
-        ranges.pass(3, first.1 + 5);
-        ranges.pass(3, first.1 + 5);
+        ranges.pass(3, first.after + 5);
+        ranges.pass(3, first.after + 5);
         assert!(ranges.checkpoint().is_empty(), "more rows of it may follow");
-        ranges.pass(3, first.1 + 9);
+        ranges.pass(3, first.after + 9);
         let saved = ranges.checkpoint();
         assert_eq!(saved.len(), 1);
-        assert_eq!(ranges.left()[3], (3, first.1 + 5, first.2));
+        assert_eq!(ranges.left()[3], Left { after: first.after + 5, ..first });
         ranges.end(3);
-        assert_eq!(ranges.left()[3].0, 4);
+        assert_eq!(ranges.left()[3].number, 4);
         assert!((ranges.done() - 1.0 / 256.0).abs() < 1e-9, "{}", ranges.done());
     }
 
@@ -277,7 +288,7 @@ mod tests {
             let mut ranges = Ranges::begin(7);
             let mut saved = Checkpoint::default();
             for (number, step) in steps {
-                if let Some((_, after, end)) = ranges.left().into_iter().find(|left| left.0 == number) {
+                if let Some(Left { after, end, .. }) = ranges.left().into_iter().find(|left| left.number == number) {
                     match step.index(4) {
                         0 => ranges.end(number),
                         part => ranges.pass(number, after.max(ranges.ranges[number as usize].open.unwrap_or(after)) + (end - after) / (part as i64 * 9) ),
@@ -288,7 +299,7 @@ mod tests {
                 prop_assert_eq!(resumed.left(), ranges.left());
                 prop_assert_eq!(resumed.began(), 7);
             }
-            ranges.left().into_iter().for_each(|left| ranges.end(left.0));
+            ranges.left().into_iter().for_each(|left| ranges.end(left.number));
             saved.merge(ranges.checkpoint());
             prop_assert!(ranges.is_done() && saved.without_retired().is_empty());
         }

@@ -1,51 +1,36 @@
-//! The pages of a table, range by range, a few ranges at the same time.
+//! The statement that reads a table range by range, and what its rows are to us.
 
 use std::sync::Arc;
 
-use futures::stream::{BoxStream, Stream, StreamExt, iter, unfold};
 use scylla::client::session::Session;
 use scylla::response::PagingState;
 use scylla::response::query_result::QueryRowsResult;
 use scylla::statement::prepared::PreparedStatement;
 use weir_sdk::config::Problem;
-use weir_sdk::{Error, ErrorKind, HeaderName, Packing, Partition, Record};
+use weir_sdk::{Error, HeaderName, Packing, Partition, Record};
 
 use crate::outbox::mapping::Mapping;
 use crate::outbox::record::{Draft, packer};
+use crate::reader::fetch::Paged;
+use crate::reader::statement::{Answer, Page};
 use crate::reader::table::{Table, refused};
 use crate::reader::time::Micros;
 use crate::reader::{SOURCE_POSITION, SOURCE_TIME};
-use crate::session::errors::{Classify, shape};
+use crate::session::errors::Classify;
 use crate::session::page::{Cell, Rows, fixed, misshapen};
 use crate::session::schema::quote;
 use crate::snapshot::SNAPSHOT;
-
-/// Ranges read at the same time: what waits is a page of each.
-const PARALLEL: usize = 4;
+use crate::snapshot::ranges::Left;
 
 /// Reads the rows of a table as events.
-#[derive(Clone)]
 pub struct Scan {
     session: Arc<Session>,
     statement: PreparedStatement,
-    mapping: Arc<Mapping>,
+    mapping: Mapping,
     headers: Arc<[HeaderName]>,
     partition: Partition,
     /// What was written since is left to the log.
     until: Micros,
-}
-
-/// Pages as they come: those of one range in their order.
-pub type Pages = BoxStream<'static, Result<Page, Error>>;
-
-/// A page of one range.
-pub struct Page {
-    /// The number of the range.
-    pub range: u32,
-    /// Its rows, by token.
-    pub rows: Vec<Found>,
-    /// None follows in this range.
-    pub last: bool,
 }
 
 /// A row of the table.
@@ -94,47 +79,7 @@ impl Scan {
         statement.set_page_size(i32::try_from(page_size).unwrap_or(i32::MAX));
         statement.set_is_idempotent(true);
         let headers = mapping.headers(&[SOURCE_POSITION, SOURCE_TIME, SNAPSHOT]);
-        Ok(Self { session, statement, mapping: mapping.into(), headers, partition: "snapshot".into(), until })
-    }
-
-    /// The pages of these ranges: number, the token behind which to begin, and the last token.
-    pub fn pages(&self, ranges: Vec<(u32, i64, i64)>) -> Pages {
-        let scan = self.clone();
-        iter(ranges)
-            .map(move |range| scan.clone().range(range).boxed())
-            .flatten_unordered(PARALLEL)
-            .fuse()
-            .boxed()
-    }
-
-    /// After an error the next page is the one that failed.
-    fn range(self, range: (u32, i64, i64)) -> impl Stream<Item = Result<Page, Error>> {
-        unfold(Some(PagingState::start()), move |state| {
-            let scan = self.clone();
-            async move {
-                let state = state?;
-                Some(match scan.page(range, state.clone()).await {
-                    Ok((page, next)) => (Ok(page), next),
-                    Err(error) => (Err(error), Some(state)),
-                })
-            }
-        })
-    }
-
-    async fn page(
-        &self,
-        (range, after, end): (u32, i64, i64),
-        state: PagingState,
-    ) -> Result<(Page, Option<PagingState>), Error> {
-        let answer = self.session.execute_single_page(&self.statement, (after, end), state).await;
-        let (answer, next) = answer.map_err(|error| error.classify().context("read the table"))?;
-        let (scan, answer) = (self.clone(), answer.into_rows_result().map_err(shape)?);
-        // A task of its own, so that pages of several ranges are decoded at the same time.
-        let rows = tokio::spawn(async move { scan.rows(&answer) }).await;
-        let rows =
-            rows.map_err(|crash| Error::new(ErrorKind::Bug, "reading the table crashed").caused_by(crash))??;
-        let next = next.into_paging_control_flow().continue_value();
-        Ok((Page { range, rows, last: next.is_none() }, next))
+        Ok(Self { session, statement, mapping, headers, partition: "snapshot".into(), until })
     }
 
     fn rows(&self, page: &QueryRowsResult) -> Result<Vec<Found>, Error> {
@@ -162,6 +107,22 @@ impl Scan {
         draft.mark("true");
         let record = draft.at(written, format_args!("snapshot:{token}:{id}"), &self.partition);
         found(record.size(), Content::Event(record))
+    }
+}
+
+impl Paged for Scan {
+    type Part = Left;
+    type Row = Found;
+
+    async fn ask(&self, range: &Left, from: PagingState) -> Result<Answer, Error> {
+        let tokens = (range.after, range.end);
+        let answer = self.session.execute_single_page(&self.statement, tokens, from).await;
+        let (answer, next) = answer.map_err(|error| error.classify().context("read the table"))?;
+        Answer::of(answer, next)
+    }
+
+    fn decode(&self, answer: Answer) -> Result<Page<Found>, Error> {
+        answer.page(|page| self.rows(page))
     }
 }
 
