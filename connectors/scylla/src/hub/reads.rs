@@ -95,16 +95,18 @@ impl<R: Send + Sync + 'static> Reads<R> {
         self.ring().clear();
     }
 
-    fn ring(&self) -> MutexGuard<'_, Ring<Given<R>>> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn arrived(&self, read: u64, page: &Given<R>) {
         if self.seats.load(Ordering::Relaxed) > 1 {
             self.ring().keep(read, page.clone(), PAGE + (self.weigh)(page));
         } else {
             self.ring().pass(read);
         }
+    }
+}
+
+impl<R> Reads<R> {
+    fn ring(&self) -> MutexGuard<'_, Ring<Given<R>>> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,6 +150,13 @@ impl<R: Send + Sync + 'static> Read<R> {
                 Err(error)
             }
         }
+    }
+}
+
+/// The last who could come for it is gone, so what is kept of it is of no use.
+impl<R: Send + 'static> Drop for Read<R> {
+    fn drop(&mut self) {
+        self.reads.ring().forget(self.number);
     }
 }
 

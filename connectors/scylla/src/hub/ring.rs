@@ -77,6 +77,13 @@ impl<P: Clone> Ring<P> {
         }
     }
 
+    /// Nobody will come for a read any more.
+    pub fn forget(&mut self, read: u64) {
+        if let Some(kept) = self.reads.remove(&read) {
+            self.bytes -= kept.own + kept.pages.iter().map(|(_, bytes)| bytes).sum::<usize>();
+        }
+    }
+
     /// What there is behind the first `at` pages of a read.
     pub fn at(&self, read: u64, at: usize) -> At<P> {
         let Some(kept) = self.reads.get(&read) else { return At::Gone };
@@ -131,6 +138,19 @@ mod tests {
         assert_eq!((ring.at(a, 0), ring.at(a, 1), ring.is_whole(a)), (At::Gone, At::Page("a1"), false));
         ring.keep(b, "b1", 9);
         assert_eq!((ring.at(a, 1), ring.at(b, 0), ring.at(b, 1)), (At::Gone, At::Gone, At::Page("b1")));
+    }
+
+    #[test]
+    fn a_read_that_is_forgotten_makes_room_for_others() {
+        let mut ring = Ring::new(10);
+        let (a, b) = (ring.begin(1), ring.begin(1));
+        ring.keep(a, "a0", 4);
+        ring.keep(b, "b0", 4);
+        ring.forget(a);
+        ring.forget(a);
+        ring.keep(b, "b1", 5);
+        assert_eq!((ring.at(a, 0), ring.at(b, 0), ring.at(b, 1)), (At::Gone, At::Page("b0"), At::Page("b1")));
+        assert_eq!(ring.bytes, 10, "and not a byte is counted twice");
     }
 
     #[test]
