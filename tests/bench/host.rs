@@ -16,8 +16,8 @@ use weir_host::supervisor::{self, Outcome};
 use weir_host::task::{Ended, Settings, Spec};
 use weir_sdk::metrics::Metrics;
 use weir_sdk::{
-    Batch, Checkpoint, Context, Error, Origin, Partition, Record, Records, Room, Sink, SinkConnector,
-    Source, SourceConnector, Start, TaskId, Timestamp, WriteError, async_trait, connector,
+    Batch, Checkpoint, Context, Error, Origin, Partition, Record, Records, Room, Sink, SinkConnector, Source,
+    SourceConnector, Start, TaskId, Timestamp, WriteError, async_trait, connector,
 };
 
 use super::process;

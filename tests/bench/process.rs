@@ -57,11 +57,21 @@ impl Process {
 
     /// `weir run` of a pipeline, with its data in a folder; what it logs is read here.
     pub(crate) fn weir(pipeline: &Path, data: &Path) -> anyhow::Result<Self> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_weir"))
-            .arg("run")
-            .arg(pipeline)
-            .args(["--listen", "127.0.0.1:0", "--log-format", "json", "--data-dir"])
+        let arguments = ["--listen", "127.0.0.1:0", "--log-format", "json"];
+        Self::command(Command::new(env!("CARGO_BIN_EXE_weir")).arg("run").args(arguments), pipeline, data)
+    }
+
+    /// `weir rebuild` of the sink `table`, which goes on when it has caught up.
+    pub(crate) fn rebuild(pipeline: &Path, data: &Path) -> anyhow::Result<Self> {
+        let arguments = ["rebuild", "table", "--follow"];
+        Self::command(Command::new(env!("CARGO_BIN_EXE_weir")).args(arguments), pipeline, data)
+    }
+
+    fn command(command: &mut Command, pipeline: &Path, data: &Path) -> anyhow::Result<Self> {
+        let mut child = command
+            .arg("--data-dir")
             .arg(data)
+            .arg(pipeline)
             .env_remove("RUST_LOG")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -107,7 +117,10 @@ impl Process {
     /// Complains when it has ended.
     pub(crate) fn still_runs(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {
-            Some(status) => bail!("a process ended before its time: {status}"),
+            Some(status) => {
+                let said: Vec<String> = self.lines.try_iter().collect();
+                bail!("a process ended before its time: {status}\n{}", said.join("\n"))
+            }
             None => Ok(()),
         }
     }

@@ -1,9 +1,10 @@
-//! A backlog of the outbox on its way into a table: `weir run` against a bare loop of prepared upserts, by turns.
+//! A backlog of the outbox on its way into a table: `weir run` against a bare loop of prepared upserts, by turns; or the
+//! outbox itself, by `weir rebuild`.
 //!
-//! The loop asks the log what Weir asks it, reads the same places out of each payload and binds the same values, with as
+//! The loop asks what Weir asks, reads the same places out of each payload and binds the same values, with as
 //! many upserts on their way. It has no late rows, checkpoints, retries, deadlines or states, and its mapping is code.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,10 +18,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::bare::{self, Row};
+use super::bare::{self, Place, Row};
 use super::events::Outbox;
 use super::process::{Process, Used, until};
 use super::report::{self, Run, median, say};
+use super::scan;
 use super::servers::Server;
 
 /// A backlog of the outbox into a table, beside a bare loop of prepared upserts.
@@ -29,6 +31,9 @@ pub(crate) struct Args {
     /// How many events.
     #[arg(long, default_value_t = 200_000)]
     events: u64,
+    /// `weir rebuild` from the outbox itself, whose log has forgotten everything, beside a bare scan of the same.
+    #[arg(long)]
+    rebuild: bool,
     /// How often each contestant runs; the last word is the median.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
@@ -43,6 +48,8 @@ pub(crate) struct Upserts {
     #[arg(long)]
     cql: String,
     #[arg(long)]
+    from: Place,
+    #[arg(long)]
     table: String,
 }
 
@@ -50,13 +57,21 @@ pub(crate) struct Upserts {
 const PAGES: usize = 8;
 const AT_A_TIME: usize = 128;
 
+/// A log that holds nothing any more once the database's clock was moved.
+const FORGETFUL: &str =
+    "ALTER TABLE orders_ks.outbox_messages WITH cdc = {'enabled': true, 'ttl': 300, 'preimage': false}";
+
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let (folder, runtime) = (tempfile::tempdir()?, tokio::runtime::Runtime::new()?);
     let mut scylla = Server::aged_scylla(args.vnodes)?;
     say(format_args!("{} events, {} vnodes: {}", args.events, args.vnodes, scylla.kind));
-    runtime.block_on(async { Outbox::lay(&scylla.address).await?.fill(args.events).await })?;
-    scylla.age()?;
+    let outbox = runtime.block_on(Outbox::lay(&scylla.address))?;
     let session = runtime.block_on(SessionBuilder::new().known_node(&scylla.address).build())?;
+    if args.rebuild {
+        runtime.block_on(session.query_unpaged(FORGETFUL, &[]))?;
+    }
+    runtime.block_on(outbox.fill(args.events))?;
+    scylla.age()?;
     let (mut weir, mut bare) = (Vec::new(), Vec::new());
     for round in 0..args.rounds {
         let tables = ["weir", "bare"].map(|name| format!("{name}_{round}"));
@@ -64,12 +79,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             runtime.block_on(session.query_unpaged(create(table), &[]))?;
         }
         let count = |table: &str| runtime.block_on(count(&session, table));
-        let process = start_weir(&scylla, &tables[0], folder.path())?;
-        weir.push(watch("weir run", process, (&scylla, args.events), || count(&tables[0]))?);
-        let upserts = ["upserts", "--cql", &scylla.address, "--table", &tables[1]];
-        let process = Process::own(&upserts)?;
-        bare.push(watch("bare loop of upserts", process, (&scylla, args.events), || count(&tables[1]))?);
-        runtime.block_on(same(&session, &tables))?;
+        let file = write_file(&scylla, &tables[0], folder.path())?;
+        let data = file.with_extension("data");
+        let [table, bares] = tables;
+        let (name, process, table, from) = if args.rebuild {
+            let beside = format!("{table}_rebuilt");
+            runtime.block_on(session.query_unpaged(create(&beside), &[]))?;
+            ("weir rebuild", Process::rebuild(&file, &data)?, beside, "table")
+        } else {
+            ("weir run", Process::weir(&file, &data)?, table, "log")
+        };
+        weir.push(watch(name, process, (&scylla, args.events), || count(&table))?);
+        let process =
+            Process::own(&["upserts", "--cql", &scylla.address, "--from", from, "--table", &bares])?;
+        bare.push(watch("bare loop of upserts", process, (&scylla, args.events), || count(&bares))?);
+        runtime.block_on(same(&session, &[table, bares]))?;
     }
     let of = |figure: fn(&Run) -> f64| [&weir, &bare].map(|runs| median(runs.iter().map(figure)));
     let ([weir_rate, bare_rate], [weir_cpu, bare_cpu]) = (of(Run::rate), of(Run::cpu));
@@ -93,7 +117,7 @@ fn create(table: &str) -> String {
     )
 }
 
-fn start_weir(scylla: &Server, table: &str, folder: &Path) -> anyhow::Result<Process> {
+fn write_file(scylla: &Server, table: &str, folder: &Path) -> anyhow::Result<PathBuf> {
     let session = format!("session: {{ contact_points: ['{}'] }}", scylla.address);
     let text = format!(
         "name: {table}
@@ -120,7 +144,7 @@ sinks:
     );
     let file = folder.join(format!("{table}.yaml"));
     std::fs::write(&file, text)?;
-    Process::weir(&file, &folder.join(table))
+    Ok(file)
 }
 
 /// Runs a contestant until its table has all. What happens before the first rows are there is not counted, nor is the
@@ -139,8 +163,8 @@ fn watch(
     let first = until("the first rows arrive", || Ok(Some(look()?).filter(|(_, rows, _)| *rows > 0)))?;
     let (database, mut last) = (scylla.used()?, first);
     let all = until("all rows arrive", || {
-        // A count reads the whole table: seldom enough that it costs little.
-        std::thread::sleep(Duration::from_millis(250));
+        // A count reads the whole table: the more seldom, the larger it is.
+        std::thread::sleep(Duration::from_micros(events * 5 / 4));
         let now = look()?;
         if now.1 < events {
             last = now;
@@ -165,15 +189,14 @@ async fn count(session: &Session, table: &str) -> anyhow::Result<u64> {
 
 /// Both tables hold the same rows, with the same write times.
 async fn same(session: &Session, tables: &[String; 2]) -> anyhow::Result<()> {
-    type Written = (Uuid, Uuid, Uuid, String, i64, String, i64, i64);
     let mut found = Vec::new();
     for table in tables {
         let select = format!(
             "SELECT event_id, order_id, customer_id, city, total_cents, currency, number, WRITETIME(city) \
              FROM orders_ks.{table}"
         );
-        let mut rows: Vec<Written> =
-            session.query_iter(select, &[]).await?.rows_stream::<Written>()?.try_collect().await?;
+        let mut rows: Vec<Values> =
+            session.query_iter(select, &[]).await?.rows_stream::<Values>()?.try_collect().await?;
         rows.sort_unstable();
         found.push(rows);
     }
@@ -192,7 +215,10 @@ pub(crate) fn upserts(args: &Upserts) -> anyhow::Result<()> {
         );
         let insert = Arc::new(session.prepare(insert).await?);
         let (sender, mut pages) = mpsc::channel(1);
-        let reading = tokio::spawn(bare::read(args.cql.clone(), sender));
+        let reading = match args.from {
+            Place::Log => tokio::spawn(bare::read(args.cql.clone(), sender)),
+            Place::Table => tokio::spawn(scan::read(args.cql.clone(), sender)),
+        };
         let mut writing = JoinSet::new();
         while let Some(page) = pages.recv().await {
             if writing.len() >= PAGES
@@ -200,7 +226,7 @@ pub(crate) fn upserts(args: &Upserts) -> anyhow::Result<()> {
             {
                 written??;
             }
-            writing.spawn(upsert(session.clone(), insert.clone(), page));
+            writing.spawn(upsert(session.clone(), insert.clone(), (page, args.from)));
         }
         while let Some(written) = writing.join_next().await {
             written??;
@@ -213,21 +239,30 @@ pub(crate) fn upserts(args: &Upserts) -> anyhow::Result<()> {
 async fn upsert(
     session: Arc<Session>,
     insert: Arc<PreparedStatement>,
-    page: QueryRowsResult,
+    (page, from): (QueryRowsResult, Place),
 ) -> anyhow::Result<()> {
-    let mut values = Vec::with_capacity(page.rows_num());
-    for row in page.rows::<Row<'_>>()? {
-        let row = row?;
-        let said: Said<'_> = serde_json::from_str(row.12)?;
-        let (city, currency) = (said.shipping.city.to_owned(), said.currency.to_owned());
-        let time = bare::micros(&row.1);
-        values.push((row.4, row.7, said.customer_id, city, said.total_cents, currency, row.8, time));
-    }
+    let values = match from {
+        Place::Log => values(page.rows::<Row<'_>>()?.map(|row| Ok(row?))),
+        Place::Table => values(scan::rows(&page)?),
+    }?;
     let writes = values.into_iter().map(|values| {
         let (session, insert) = (session.clone(), insert.clone());
         async move { session.execute_unpaged(&insert, values).await.map(drop).map_err(anyhow::Error::from) }
     });
     stream::iter(writes).buffer_unordered(AT_A_TIME).try_collect().await
+}
+
+type Values = (Uuid, Uuid, Uuid, String, i64, String, i64, i64);
+
+fn values<'p>(rows: impl Iterator<Item = anyhow::Result<Row<'p>>>) -> anyhow::Result<Vec<Values>> {
+    rows.map(|row| {
+        let row = row?;
+        let said: Said<'_> = serde_json::from_str(row.12)?;
+        let (city, currency) = (said.shipping.city.to_owned(), said.currency.to_owned());
+        let time = bare::micros(&row.1);
+        Ok((row.4, row.7, said.customer_id, city, said.total_cents, currency, row.8, time))
+    })
+    .collect()
 }
 
 /// What is read out of a payload.

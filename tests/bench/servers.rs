@@ -156,7 +156,9 @@ pub(crate) fn serve(args: &Args) -> anyhow::Result<()> {
                 match line?.as_str() {
                     "statements" => super::report::say(server.faults().statements()),
                     "partitions" => super::report::say(server.faults().partitions_read()),
-                    begin if begin.starts_with("SELECT") => super::report::say(server.asked(begin).partitions),
+                    begin if begin.starts_with("SELECT") => {
+                        super::report::say(server.asked(begin).partitions);
+                    }
                     seconds => server.clock().advance(Duration::from_secs(seconds.parse()?)),
                 }
             }

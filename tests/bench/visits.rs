@@ -9,7 +9,7 @@ use weir_scylla::reader::statement::KEY_COLUMNS;
 use super::events::Outbox;
 use super::outbox::{Tried, pipeline};
 use super::process::{Process, until};
-use super::report::say;
+use super::report::{median, say};
 use super::servers::Server;
 use super::topic::Topic;
 
@@ -19,6 +19,9 @@ pub(crate) struct Args {
     /// Events in the log, written as fast as it goes.
     #[arg(long, default_value_t = 400_000)]
     events: u64,
+    /// How often each contestant runs; the last word is the median.
+    #[arg(long, default_value_t = 1)]
+    rounds: usize,
     /// Seconds that each contestant is watched: the last visit comes two minutes after the last write.
     #[arg(long, default_value_t = 150)]
     seconds: u64,
@@ -27,17 +30,13 @@ pub(crate) struct Args {
     vnodes: u16,
 }
 
-/// CPU time up to some moment, of `weir run` and of the database.
-#[derive(Clone, Copy)]
-struct Spent {
-    weir: Duration,
-    database: Duration,
-}
-
-/// What one contestant spent while the backlog was copied, and in all.
+/// What one contestant spent, in seconds of CPU for a million events, which is also microseconds for one.
 struct Watched {
-    copying: Spent,
-    all: Spent,
+    /// `weir run`, while the backlog was copied.
+    copying: f64,
+    /// `weir run`, in all.
+    all: f64,
+    database: f64,
     asked: Asked,
 }
 
@@ -57,28 +56,32 @@ impl Asked {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say(format_args!("{} events, {} vnodes, each watched for {} s", args.events, args.vnodes, args.seconds));
-    let old = watch(args, Server::aged_scylla(args.vnodes)?, Server::age)?;
-    let young = watch(args, Server::scylla(args.vnodes)?, |_| Ok(()))?;
-    let micros = |cpu: Duration| cpu.as_secs_f64() * 1e6 / args.events as f64;
-    for (name, Watched { copying, all, asked }) in [("too old for visits", &old), ("visited", &young)] {
-        say(format_args!(
-            "{name:<18} CPU s per million: {:.2} while it is copied, {:.2} in all; database {:.2} in all; \
-             partitions looked for by visits {}, by polling {}",
-            micros(copying.weir),
-            micros(all.weir),
-            micros(all.database),
-            asked.visits,
-            asked.polling,
-        ));
+    let (mut old, mut young) = (Vec::new(), Vec::new());
+    for _ in 0..args.rounds {
+        old.push(watch(args, Server::aged_scylla(args.vnodes)?, Server::age)?);
+        show("too old for visits", &old);
+        young.push(watch(args, Server::scylla(args.vnodes)?, |_| Ok(()))?);
+        show("visited", &young);
     }
-    let visits = young.all.weir.saturating_sub(old.all.weir);
+    let of = |figure: fn(&Watched) -> f64| [&young, &old].map(|runs| median(runs.iter().map(figure)));
+    let ([all, without], [database, less]) = (of(|run| run.all), of(|run| run.database));
     say(format_args!(
-        "visits: {:.2} CPU s per million, {:.1} % of it all; database {:.2}",
-        micros(visits),
-        100.0 * visits.as_secs_f64() / young.all.weir.as_secs_f64(),
-        micros(young.all.database.saturating_sub(old.all.database)),
+        "medians of {} rounds, by turns: visits take {:.2} CPU s per million, {:.1} % of {all:.2}; of the database {:.2}",
+        args.rounds,
+        all - without,
+        100.0 * (all - without) / all,
+        database - less,
     ));
     Ok(())
+}
+
+fn show(name: &str, runs: &[Watched]) {
+    let Some(Watched { copying, all, database, asked }) = runs.last() else { return };
+    say(format_args!(
+        "{name:<18} CPU s per million: {copying:.2} while it is copied, {all:.2} in all; database {database:.2} in all; \
+         partitions looked for by visits {}, by polling {}",
+        asked.visits, asked.polling,
+    ));
 }
 
 fn watch(
@@ -95,15 +98,13 @@ fn watch(
     std::fs::write(&file, pipeline(&scylla, &broker, &topic.name, &Tried::default()))?;
     let (before, end) = (scylla.used()?.cpu, Instant::now() + Duration::from_secs(args.seconds));
     let mut weir = Process::weir(&file, &folder.path().join("data"))?;
-    let spent = |weir: &Process| {
-        anyhow::Ok(Spent { weir: weir.used()?.cpu, database: scylla.used()?.cpu.saturating_sub(before) })
-    };
+    let micros = |cpu: Duration| cpu.as_secs_f64() * 1e6 / args.events as f64;
     until("all records arrive", || {
         weir.still_runs()?;
         Ok((topic.count()? >= args.events).then_some(()))
     })?;
-    let copying = spent(&weir)?;
+    let copying = micros(weir.used()?.cpu);
     std::thread::sleep(end.saturating_duration_since(Instant::now()));
-    let all = spent(&weir)?;
-    Ok(Watched { copying, all, asked: Asked::of(&mut scylla)? })
+    let (all, database) = (micros(weir.used()?.cpu), micros(scylla.used()?.cpu.saturating_sub(before)));
+    Ok(Watched { copying, all, database, asked: Asked::of(&mut scylla)? })
 }

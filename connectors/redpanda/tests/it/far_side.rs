@@ -11,9 +11,7 @@ use serde_json::{Value, json};
 use weir_redpanda_dev::RedpandaDev;
 use weir_sdk::metrics::Metrics;
 use weir_sdk::testing::keyless;
-use weir_sdk::{
-    Context, Error, ErrorKind, Headers, Record, Records, Sink, TaskId, Timestamp, WriteError,
-};
+use weir_sdk::{Context, Error, ErrorKind, Headers, Record, Records, Sink, TaskId, Timestamp, WriteError};
 
 /// Far more than anything here takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

@@ -37,6 +37,7 @@ pub struct Header<'a> {
 
 impl Headers {
     /// The headers in their order, from either end.
+    #[inline]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Header<'_>> + Clone {
         let names = self.names().iter().enumerate();
         names.filter_map(|(place, name)| Some(Header { name, value: self.at(place)? }))
@@ -88,17 +89,19 @@ impl Headers {
         self.size
     }
 
+    #[inline]
     fn names(&self) -> &[HeaderName] {
         self.names.as_deref().unwrap_or_default()
     }
 
-    /// The value of a name; `None` where the record has no such header.
+    /// The value of a name; `None` where the record has no such header. Inlined, as sinks go over all of them.
+    #[inline]
     fn at(&self, place: usize) -> Option<Option<&[u8]>> {
-        let entry = Entry::read(&self.packed, place);
-        let begin = place.checked_sub(1).map_or(0, |before| Entry::read(&self.packed, before).end);
-        let values = self.names().len() * Entry::BYTES;
-        match entry.kind {
-            Kind::Value => Some(Some(&self.packed[values + begin..values + entry.end])),
+        let (table, values) = self.packed.split_at(self.names().len() * Entry::BYTES);
+        let Entry { end, kind } = Entry::read(table, place);
+        let begin = place.checked_sub(1).map_or(0, |before| Entry::read(table, before).end);
+        match kind {
+            Kind::Value => Some(Some(&values[begin..end])),
             Kind::Null => Some(None),
             Kind::Absent => None,
         }
@@ -123,8 +126,9 @@ enum Kind {
 impl Entry {
     const BYTES: usize = size_of::<u64>();
 
-    fn read(packed: &[u8], place: usize) -> Self {
-        let word = packed[place * Self::BYTES..].first_chunk().copied().map_or(0, u64::from_ne_bytes);
+    #[inline]
+    fn read(table: &[u8], place: usize) -> Self {
+        let word = table[place * Self::BYTES..].first_chunk().copied().map_or(0, u64::from_ne_bytes);
         let kind = match word & 3 {
             0 => Kind::Value,
             1 => Kind::Null,

@@ -113,8 +113,7 @@ fn table(rows: &[[String; 10]]) {
 
 fn row(letter: &DeadLetter) -> [String; 10] {
     let (record, facts) = (&letter.record, &letter.facts);
-    let text =
-        |bytes: Option<&[u8]>| short(&bytes.map_or("-".into(), String::from_utf8_lossy), 36);
+    let text = |bytes: Option<&[u8]>| short(&bytes.map_or("-".into(), String::from_utf8_lossy), 36);
     [
         facts.id.to_string(),
         time(facts.last_failed),
@@ -183,11 +182,8 @@ fn time(time: Timestamp) -> String {
 /// Everything, bytes as text or `{"base64": …}`, as the file sink writes them.
 fn object(letter: &DeadLetter) -> Value {
     let (record, facts) = (&letter.record, &letter.facts);
-    let headers: Vec<_> = record
-        .headers
-        .iter()
-        .map(|header| json!([header.name.as_str(), coded(header.value)]))
-        .collect();
+    let headers: Vec<_> =
+        record.headers.iter().map(|header| json!([header.name.as_str(), coded(header.value)])).collect();
     json!({
         "id": facts.id.to_string(),
         "pipeline": facts.task.pipeline,
