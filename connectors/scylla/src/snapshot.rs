@@ -44,8 +44,8 @@ pub struct Snapshot {
     /// What the query failed with, until what came before it is in a batch.
     failed: Option<Error>,
     arrived: VecDeque<Arrived>,
-    /// How many rows have arrived, and the bytes that they take of a batch.
-    waiting: (usize, usize),
+    /// What the rows that have arrived take of a batch.
+    bytes: usize,
     since: Option<Instant>,
     /// From then on rows that were written since it began may be missing in the log.
     deadline: Option<Instant>,
@@ -81,7 +81,7 @@ impl Snapshot {
             reading,
             failed: None,
             arrived: VecDeque::new(),
-            waiting: (0, 0),
+            bytes: 0,
             since: None,
             deadline,
             report,
@@ -121,21 +121,24 @@ impl Snapshot {
     }
 
     fn fills(&self, room: Room) -> bool {
-        self.waiting.0 >= room.records || self.waiting.1 >= room.bytes
+        self.rows() >= room.records || self.bytes >= room.bytes
+    }
+
+    fn rows(&self) -> usize {
+        self.arrived.iter().map(|page| page.rows.len()).sum()
     }
 
     fn receive(&mut self, range: usize, page: Page<Found>) {
         if !page.rows.is_empty() {
             self.since.get_or_insert_with(Instant::now);
         }
-        self.waiting.0 += page.rows.len();
-        self.waiting.1 += page.rows.iter().map(|row| row.size).sum::<usize>();
+        self.bytes += page.rows.iter().map(|row| row.size).sum::<usize>();
         let range = self.reading[range].number;
         self.arrived.push_back(Arrived { range, rows: page.rows.into_iter(), last: page.next.is_none() });
     }
 
     fn fill(&mut self, room: Room) -> Batch {
-        let mut filling = Filling::new(room, self.waiting.0);
+        let mut filling = Filling::new(room, self.rows());
         while let Some(page) = self.arrived.front_mut() {
             let Some(found) = page.rows.as_slice().first() else {
                 if page.last {
@@ -148,8 +151,7 @@ impl Snapshot {
                 break;
             }
             if let Some(found) = page.rows.next() {
-                self.waiting.0 -= 1;
-                self.waiting.1 -= found.size;
+                self.bytes -= found.size;
                 self.ranges.pass(page.range, found.token);
                 self.report.read += 1;
                 match found.content {

@@ -1,26 +1,29 @@
 //! `Sequence`: which record a number stands for.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use weir_sdk::{Header, HeaderName, Origin, Partition, Record, Timestamp};
+use weir_sdk::{HeaderName, Headers, Origin, Partition, Record, Timestamp};
 
 use super::GeneratorConfig;
 
-const EVENT_ID: HeaderName = HeaderName::from_static("event_id");
-const SEQUENCE_NUMBER: HeaderName = HeaderName::from_static("sequence_number");
+/// The headers of each record, in this order.
+const HEADERS: [&str; 2] = ["event_id", "sequence_number"];
 
 /// Turns numbers into records: key `n % keys`, partition `key % partitions`, place inside the key `n / keys`.
 pub(super) struct Sequence {
     keys: u64,
     size: usize,
     partitions: Vec<Partition>,
+    headers: Arc<[HeaderName]>,
 }
 
 impl Sequence {
     pub(super) fn new(config: &GeneratorConfig) -> Self {
         let partitions = (0..config.partitions).map(|index| Partition::from(index.to_string())).collect();
-        Self { keys: config.keys, size: config.size.as_usize(), partitions }
+        let headers = HEADERS.map(HeaderName::from).into();
+        Self { keys: config.keys, size: config.size.as_usize(), partitions, headers }
     }
 
     /// Names what a checkpoint means: with other keys or partitions a number is another record.
@@ -58,8 +61,7 @@ impl Sequence {
             text.extend_from_slice(b"\"}");
         });
         let text = Bytes::from(text);
-        let header = |name, value| Header { name, value: Some(&text[value]) };
-        let headers = [header(&EVENT_ID, id.clone()), header(&SEQUENCE_NUMBER, number)].into_iter().collect();
+        let headers = Headers::of(&self.headers, &[&text[id.clone()], &text[number]]);
         let origin = Origin { partition: self.partitions[partition].clone(), offset: text.slice(id).into() };
         Record { key: Some(text.slice(key)), value: Some(text.slice(value)), headers, timestamp, origin }
     }

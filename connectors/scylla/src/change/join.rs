@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use scylla_cdc::consumer::OperationType as Op;
-use weir_sdk::{HeaderName, Origin, Packer, Partition, Record, Timestamp};
+use weir_sdk::{HeaderName, Headers, Origin, Partition, Record, Timestamp};
 
 use super::config::{ChangeConfig, Deletes, KeyOf};
 use super::envelope::{Bound, Change, Envelope, Kind};
@@ -17,8 +17,6 @@ use crate::reader::{SOURCE_POSITION, SOURCE_TIME};
 
 /// The headers of each record, in this order.
 const HEADERS: [&str; 6] = ["op", "keyspace", "table", SOURCE_TIME, "sequence", SOURCE_POSITION];
-/// What they take of memory, about.
-const HEADERS_MEMORY: usize = 256;
 
 /// Makes records of the rows of a change.
 pub struct Joiner {
@@ -131,18 +129,12 @@ impl Joiner {
             (write(format_args!("{}", id.micros())), write(format_args!("{}", id.place.seq)));
         let text = Bytes::from(text);
         let is_tombstone = kind == Kind::Delete && self.deletes == Deletes::Tombstone;
-        let mut packer = Packer::new(self.headers.clone(), HEADERS_MEMORY);
-        let mut headers = packer.begin();
-        for value in [kind.name(), &self.keyspace, &self.table] {
-            headers.copy(value.as_bytes());
-        }
-        for own in [time, sequence, position.clone()] {
-            headers.copy(&text[own]);
-        }
+        let [op, keyspace, table] = [kind.name(), &self.keyspace, &self.table].map(str::as_bytes);
+        let own = [op, keyspace, table, &text[time], &text[sequence], &text[position.clone()]];
         Record {
             key: Some(text.slice(key)),
             value: (!is_tombstone).then(|| text.slice(value)),
-            headers: headers.end(),
+            headers: Headers::of(&self.headers, &own),
             timestamp: Timestamp(id.micros()),
             origin: Origin { partition: self.partition.clone(), offset: text.slice(position).into() },
         }

@@ -14,7 +14,7 @@ use scylla_cdc::consumer::OperationType;
 use weir_sdk::{Error, HeaderName, Origin, Packer, Packing, Partition, Record, Timestamp};
 
 use super::mapping::{Mapping, Role};
-use super::text::{Form, put_whole, whole};
+use super::text::{Form, whole};
 use crate::reader::statement::{Content, Decode, Key, Operations, Row, Skip};
 use crate::reader::time::{Micros, ticks_of};
 use crate::reader::{SOURCE_POSITION, SOURCE_TIME};
@@ -138,10 +138,7 @@ impl<'p> Draft<'p> {
         let at = self.headers.place();
         // Writing into memory fails only if a value's own formatting does, and these do not.
         self.headers.put(|memory| memory.write_fmt(position).is_ok());
-        self.headers.put(|memory| {
-            put_whole(memory, time);
-            true
-        });
+        self.headers.copy(itoa::Buffer::new().format(time).as_bytes());
         self.mark.into_iter().for_each(|mark| self.headers.copy(mark.as_bytes()));
         let headers = self.headers.end();
         let offset = headers.share(at).unwrap_or_default().into();

@@ -75,7 +75,7 @@ impl Form {
 }
 
 /// Appends a whole number.
-pub fn put_whole(memory: &mut BytesMut, number: i64) {
+fn put_whole(memory: &mut BytesMut, number: i64) {
     memory.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 

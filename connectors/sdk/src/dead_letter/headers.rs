@@ -77,48 +77,54 @@ pub(super) fn mark_replay(letter: DeadLetter) -> Record {
 
 pub(super) fn write(letter: DeadLetter) -> Record {
     let DeadLetter { mut record, facts } = letter;
-    let mut told = Vec::with_capacity(24);
-    let mut tell =
-        |name: &'static str, value: &dyn Display| told.push((name.into(), value.to_string().into()));
-    tell(ID, &facts.id);
-    tell(PIPELINE, &facts.task.pipeline);
-    tell(SINK, &facts.task.sink);
-    tell(STAGE, &facts.stage);
-    tell(REFUSED_BY, &facts.refused_by);
-    tell(KIND, &facts.kind);
-    tell(MESSAGE, &facts.message);
-    tell(ADVICE, &facts.advice);
-    tell(ATTEMPTS, &facts.attempts);
-    tell(FIRST_FAILED, &facts.first_failed.0);
-    tell(LAST_FAILED, &facts.last_failed.0);
-    tell(REPLAYS, &facts.replays);
-    tell(TIMESTAMP, &record.timestamp.0);
-    tell(PARTITION, &record.origin.partition);
-    told.push((OFFSET.into(), record.origin.offset.as_bytes().to_vec()));
+    let mut told = Told::default();
+    told.tell(ID, &facts.id);
+    told.tell(PIPELINE, &facts.task.pipeline);
+    told.tell(SINK, &facts.task.sink);
+    told.tell(STAGE, &facts.stage);
+    told.tell(REFUSED_BY, &facts.refused_by);
+    told.tell(KIND, &facts.kind);
+    told.tell(MESSAGE, &facts.message);
+    told.tell(ADVICE, &facts.advice);
+    told.tell(ATTEMPTS, &facts.attempts);
+    told.tell(FIRST_FAILED, &facts.first_failed.0);
+    told.tell(LAST_FAILED, &facts.last_failed.0);
+    told.tell(REPLAYS, &facts.replays);
+    told.tell(TIMESTAMP, &record.timestamp.0);
+    told.tell(PARTITION, &record.origin.partition);
+    told.0.push((OFFSET.into(), record.origin.offset.as_bytes().to_vec()));
     tell_connects(&mut told, &facts, &record.origin);
-    let told = told.iter().map(|(name, value)| Header { name, value: Some(value) });
+    let told = told.0.iter().map(|(name, value)| Header { name, value: Some(value) });
     record.headers = record.headers.iter().chain(told).collect();
     record
 }
 
 /// Kafka Connect has a topic where we have partitions of any kind: both names are the partition's.
-fn tell_connects(told: &mut Vec<(HeaderName, Vec<u8>)>, facts: &Facts, origin: &Origin) {
-    let mut tell =
-        |name: &'static str, value: &dyn Display| told.push((name.into(), value.to_string().into()));
+fn tell_connects(told: &mut Told, facts: &Facts, origin: &Origin) {
     let stage = match facts.stage {
         Stage::Source => "TASK_POLL",
         Stage::Transform => "TRANSFORMATION",
         Stage::Sink => "TASK_PUT",
     };
-    tell("__connect.errors.topic", &origin.partition);
-    tell("__connect.errors.partition", &origin.partition);
-    tell("__connect.errors.offset", &shown(origin.offset.as_bytes()));
-    tell("__connect.errors.connector.name", &facts.task.pipeline);
-    tell("__connect.errors.task.id", &facts.task.sink);
-    tell("__connect.errors.stage", &stage);
-    tell("__connect.errors.class.name", &facts.refused_by);
-    tell("__connect.errors.exception.class.name", &facts.kind);
-    tell("__connect.errors.exception.message", &facts.message);
+    told.tell("__connect.errors.topic", &origin.partition);
+    told.tell("__connect.errors.partition", &origin.partition);
+    told.tell("__connect.errors.offset", &shown(origin.offset.as_bytes()));
+    told.tell("__connect.errors.connector.name", &facts.task.pipeline);
+    told.tell("__connect.errors.task.id", &facts.task.sink);
+    told.tell("__connect.errors.stage", &stage);
+    told.tell("__connect.errors.class.name", &facts.refused_by);
+    told.tell("__connect.errors.exception.class.name", &facts.kind);
+    told.tell("__connect.errors.exception.message", &facts.message);
+}
+
+/// Facts on their way into headers.
+#[derive(Default)]
+struct Told(Vec<(HeaderName, Vec<u8>)>);
+
+impl Told {
+    fn tell(&mut self, name: &'static str, value: &dyn Display) {
+        self.0.push((name.into(), value.to_string().into()));
+    }
 }
 
 /// Bytes as text where they are text, otherwise as `0x` and hexadecimal digits.

@@ -8,6 +8,7 @@ mod name;
 mod packer;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -36,6 +37,15 @@ pub struct Header<'a> {
 }
 
 impl Headers {
+    /// One record's, a value for each of these names; [`Packer`] is for many.
+    pub fn of(names: &Arc<[HeaderName]>, values: &[&[u8]]) -> Self {
+        let bytes = values.iter().map(|value| Entry::BYTES + value.len()).sum();
+        let mut packer = Packer::new(names.clone(), bytes);
+        let mut packing = packer.begin();
+        values.iter().for_each(|value| packing.copy(value));
+        packing.end()
+    }
+
     /// The headers in their order, from either end.
     #[inline]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Header<'_>> + Clone {
@@ -98,10 +108,8 @@ impl Headers {
     #[inline]
     fn at(&self, place: usize) -> Option<Option<&[u8]>> {
         let (table, values) = self.packed.split_at(self.names().len() * Entry::BYTES);
-        let Entry { end, kind } = Entry::read(table, place);
-        let begin = place.checked_sub(1).map_or(0, |before| Entry::read(table, before).end);
-        match kind {
-            Kind::Value => Some(Some(&values[begin..end])),
+        match Entry::read(table, place).kind {
+            Kind::Value => Some(Some(&values[Entry::value(table, place)])),
             Kind::Null => Some(None),
             Kind::Absent => None,
         }
@@ -135,6 +143,13 @@ impl Entry {
             _ => Kind::Absent,
         };
         Self { end: (word >> 2) as usize, kind }
+    }
+
+    /// Where the value of a place lies behind the table.
+    #[inline]
+    fn value(table: &[u8], place: usize) -> Range<usize> {
+        let begin = place.checked_sub(1).map_or(0, |before| Self::read(table, before).end);
+        begin..Self::read(table, place).end
     }
 
     fn write(self, packed: &mut [u8], place: usize) {
@@ -239,6 +254,11 @@ mod tests {
         assert_eq!(format!("{full:?}"), r#"{"a": Some(b"one"), "b": Some(b"two"), "c": None}"#);
         assert_eq!(format!("{less:?}"), r#"{"a": Some(b"one"), "c": None}"#);
         assert_eq!((full.size(), less.size(), less.len()), (9, 5, 2));
+        let names = packer.names().iter().cloned().collect();
+        assert_eq!(
+            Headers::of(&names, &[b"one", b"two"]).iter().collect::<Vec<_>>(),
+            full.iter().take(2).collect::<Vec<_>>()
+        );
         assert_eq!((full.share(1).unwrap(), less.share(1), less.share(2)), ("two".into(), None, None));
     }
 

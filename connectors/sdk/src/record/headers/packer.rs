@@ -84,9 +84,8 @@ impl Packing<'_> {
     pub fn written(&self, name: &str) -> &[u8] {
         let put = &self.packer.names[..self.place];
         let Some(place) = put.iter().position(|known| known.as_str() == name) else { return &[] };
-        let memory = &self.packer.memory;
-        let begin = place.checked_sub(1).map_or(0, |before| Entry::read(memory, before).end);
-        &memory[self.values()..][begin..Entry::read(memory, place).end]
+        let (table, values) = self.packer.memory.split_at(self.values());
+        &values[Entry::value(table, place)]
     }
 
     /// How many names have their value: the place of the next one.
